@@ -1,0 +1,215 @@
+"""Train a network on MNIST, or any other dataset, and test it: the main job.
+
+python experiments/mnist.py
+python experiments/mnist.py --dataset fashion_mnist --hidden 512 256 --epochs 10
+python experiments/mnist.py --optimizer optax.adam --learning-rate 0.004 --schedule linear
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from jaxnaive import checkpoints, command, data, files, layers, optimizers, plots, training
+
+MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a network on a dataset, and test it."""
+
+    dataset: str | None = None
+    """mnist, fashion_mnist, kmnist, digits, another of tfds's or an .npz file; by default mnist, or digits
+    when mnist cannot be had"""
+    hidden: tuple[int, ...] = (512,)
+    """units of the hidden layers"""
+    optimizer: str = "nesterov"
+    """sgd, nesterov, or any of optax's, such as optax.adam"""
+    learning_rate: float = 0.6
+    """at its highest"""
+    schedule: Literal["constant", "linear", "one-cycle"] = "one-cycle"
+    """linear falls to 0; one-cycle rises for three tenths of the run first"""
+    epochs: int | None = None
+    """how often every example is seen; by default 3, or more when that makes fewer than 700 updates"""
+    batch_size: int = 256
+    """examples an update"""
+    seed: int = 0
+    """decides the first parameters and the order of the examples"""
+    stop_at_loss: float = 0.0
+    """stop after the epoch whose mean loss is below this"""
+    data_dir: Path | None = None
+    """tfds's folder; by default $TFDS_DATA_DIR or ~/tensorflow_datasets"""
+    manual_dir: Path | None = None
+    """folder with dataset files that you have already; by default $JAXNAIVE_MANUAL_DIR"""
+    out: Path = Path("runs/mnist")
+    """folder for the results; those of an earlier run are replaced"""
+
+
+class Result(NamedTuple):
+    """What a run comes to."""
+
+    params: layers.Params
+    loss: np.ndarray  # [epochs, steps]
+    accuracy: float  # on the test set
+
+
+def main(options: Options) -> Result:
+    with command.usage():
+        check(options)
+    files.make_folder(options.out)
+
+    clock = Clock()
+    dataset = data.load(options.dataset, data_dir=options.data_dir, manual_dir=options.manual_dir)
+    examples = jax.device_put(dataset.train)
+    clock.lap("data")
+
+    n = len(dataset.train.labels)
+    steps = math.ceil(n / options.batch_size)
+    epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
+    sizes = (dataset.num_features, *options.hidden, len(dataset.class_names))
+    with command.usage():
+        rate = make_schedule(options.schedule, options.learning_rate, epochs * steps)
+        recipe = training.Recipe(
+            layers.mlp(*sizes), make_optimizer(options.optimizer)(rate), batch_size=options.batch_size
+        )
+        if options.batch_size > n:
+            raise ValueError(
+                f"batch size: got {options.batch_size}, expected at most {n}, as there are examples"
+            )
+
+    state = training.start(jax.random.key(options.seed), recipe)
+    print(
+        f"{dataset.name}: {n:,} training and {len(dataset.test.labels):,} test examples of "
+        f"{dataset.num_features} numbers, {len(dataset.class_names)} classes"
+    )
+    print(f"{'-'.join(map(str, sizes))}: {layers.count(state.params):,} parameters")
+    train_epoch = training.train_epoch.lower(state, examples, recipe).compile()
+    clock.lap("compile")
+
+    losses = np.zeros((0, steps), np.float32)
+    with tqdm(range(epochs), desc="train", unit="epoch") as progress:
+        for _ in progress:
+            state, loss = train_epoch(state, examples)
+            losses = np.vstack([losses, loss])
+            progress.set_postfix(loss=f"{losses[-1].mean():.4f}", refresh=False)
+            check_finite(losses)
+            if losses[-1].mean() < options.stop_at_loss:
+                break
+    clock.lap("train")
+
+    test = training.evaluate(state.params, dataset.test, recipe)
+    accuracy = float(test.accuracy)
+    clock.lap("test")
+    print(f"seconds: {clock}")
+    print(f"test loss {test.loss:.4f}")
+    print(f"test accuracy {accuracy:.4f}", flush=True)
+
+    save(options.out, dataset, state.params, losses, test)
+    return Result(state.params, losses, accuracy)
+
+
+def check(options: Options) -> None:
+    """Raise ``ValueError`` at the first option with an impossible value."""
+    if options.dataset is not None:
+        data.check_name(options.dataset)
+    make_optimizer(options.optimizer)
+    optimizers.check_learning_rate(options.learning_rate)
+    for name, value, least in (
+        ("epochs", options.epochs, 0),
+        ("batch size", options.batch_size, 1),
+        ("seed", options.seed, 0),
+        *(("hidden units", units, 1) for units in options.hidden),
+    ):
+        if value is not None and value < least:
+            raise ValueError(f"{name}: got {value}, expected {least} or more")
+    if options.seed >= 2**32:
+        raise ValueError(f"seed: got {options.seed}, expected less than 2**32")
+
+
+def make_optimizer(name: str) -> Callable[[Any], Any]:
+    """The optimizer of this name, as a function of the learning rate.
+
+    Raises:
+      ValueError: there is none, or it needs more than gradients and a learning rate.
+    """
+    ours = {"sgd": optimizers.sgd, "nesterov": optimizers.nesterov}
+    try:
+        make = ours[name] if name in ours else getattr(optax, name.removeprefix("optax."))
+        optimizer = make(0.1)
+        jax.eval_shape(lambda params: optimizer.update(params, optimizer.init(params), params), np.zeros(1))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"optimizer: got {name!r}, expected sgd, nesterov, or one of optax's that takes a learning rate, "
+            "such as optax.adam"
+        ) from error
+    return make
+
+
+def make_schedule(name: str, highest: float, steps: int) -> Any:
+    """The learning rate, or a function from the number of updates made to it."""
+    rise = 3 * steps // 10
+    match name:
+        case "constant":
+            return highest
+        case "linear":
+            return optax.linear_schedule(highest, 0.0, steps)
+        case "one-cycle":
+            up = optax.linear_schedule(highest / 10, highest, rise)
+            return optax.join_schedules([up, optax.linear_schedule(highest, 0.0, steps - rise)], [rise])
+    raise ValueError(f"schedule: got {name!r}, expected constant, linear or one-cycle")
+
+
+def check_finite(losses: np.ndarray) -> None:
+    """Raise unless all losses are finite."""
+    bad = np.argwhere(~np.isfinite(losses))
+    if len(bad):
+        epoch, step = bad[0]
+        raise command.MissedError(
+            f"the loss is not finite from step {step} of epoch {epoch} on; lower --learning-rate"
+        )
+
+
+def save(
+    out: Path, dataset: data.Dataset, params: Any, losses: np.ndarray, test: training.Evaluation
+) -> None:
+    """Write the history, the parameters and the pictures."""
+    with files.replacing(out / "metrics.jsonl") as temporary:
+        lines = (
+            json.dumps({"epoch": epoch, "step": step, "loss": float(loss)})
+            for epoch, row in enumerate(losses)
+            for step, loss in enumerate(row)
+        )
+        temporary.write_text("".join(line + "\n" for line in lines))
+    checkpoints.save_params(out / "params.safetensors", params)
+    plots.curves(out / "curves.png", losses, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
+    plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
+    print(f"saved {out}/: metrics.jsonl, params.safetensors, curves.png, predictions.png")
+
+
+class Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self.last
+        self.last = now
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.laps.items())
+
+
+if __name__ == "__main__":
+    command.run(main, Options)

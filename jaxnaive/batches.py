@@ -1,0 +1,98 @@
+"""Which examples a step sees: the order of an epoch, cut into batches of one shape.
+
+An epoch's order depends on (key, epoch) alone, so a run that is continued sees what the uninterrupted one
+would have seen. Unless the batch size divides the number of examples, the last batch is short; it is filled
+up with examples of weight 0. So every batch has the same shape, one compiled program serves them all, and
+no example is dropped or counted twice.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int32, Key, Shaped
+
+AnyArray = Array | np.ndarray
+
+
+class Examples(NamedTuple):
+    """Images, or any other inputs, with their labels."""
+
+    images: Shaped[AnyArray, "examples ..."]  # uint8, or float
+    labels: Shaped[AnyArray, " examples"]  # int32, classes counted from 0
+
+
+class Batch(NamedTuple):
+    """What one step sees."""
+
+    images: Float[Array, "batch features"]
+    labels: Int32[Array, " batch"]
+    weight: Float32[Array, " batch"]  # 1, or 0 for padding
+
+
+class IndexTable(NamedTuple):
+    """An epoch as a table, a row a step: which examples, and with what weight."""
+
+    index: Int32[Array, "steps batch"]
+    weight: Float32[Array, "steps batch"]
+
+
+def epoch_order(
+    key: Key[Array, ""], epoch: Int32[Array, ""] | int, examples: int
+) -> Int32[Array, " examples"]:
+    """A permutation of ``0 .. examples - 1`` that depends on the key and the epoch's number alone."""
+    return jax.random.permutation(jax.random.fold_in(key, epoch), examples)
+
+
+def index_table(order: Int32[Array, " examples"], batch_size: int) -> IndexTable:
+    """Cut an order into ``ceil(examples / batch_size)`` rows.
+
+    The last row is filled up with index 0 at weight 0.
+
+    Raises:
+      ValueError: the batch size is not between 1 and the number of examples.
+
+    >>> table = index_table(jnp.arange(5), 2)
+    >>> table.index.tolist()
+    [[0, 1], [2, 3], [4, 0]]
+    >>> table.weight.tolist()
+    [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
+    """
+    (examples,) = order.shape
+    if not 1 <= batch_size <= examples:
+        raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
+    steps = -(-examples // batch_size)
+    padding = (0, steps * batch_size - examples)
+    weight = jnp.pad(jnp.ones(examples, jnp.float32), padding)
+    return IndexTable(*(a.reshape(steps, batch_size) for a in (jnp.pad(order, padding), weight)))
+
+
+def take(examples: Examples, row: IndexTable) -> Batch:
+    """The batch that one row of the table describes. Images become floats here, not before."""
+    images, labels = jnp.asarray(examples.images), jnp.asarray(examples.labels)
+    return Batch(as_features(images[row.index]), labels[row.index], row.weight)
+
+
+def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch features"]:
+    """One row of floats an example, from any layout: ``[n,28,28]``, ``[n,28,28,1]``, ``[n,1,28,28]``.
+
+    uint8 is a grey value: 0..255 becomes 0..1. Floats are taken as they are.
+    """
+    rows = jnp.asarray(images).reshape(images.shape[0], -1)
+    return rows.astype(jnp.float32) / 255 if rows.dtype == jnp.uint8 else rows
+
+
+def check(examples: Examples) -> None:
+    """Raise ``ValueError`` unless shapes and dtypes fit together. Values are checked where data comes in."""
+    images, labels = examples
+    if images.ndim < 2 or images.shape[0] == 0:
+        raise ValueError(f"images: got shape {images.shape}, expected [examples, ...], at least one")
+    if not (images.dtype == jnp.uint8 or jnp.issubdtype(images.dtype, jnp.floating)):
+        raise ValueError(f"images: got {images.dtype}, expected uint8 or float32")
+    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"labels: got {labels.dtype} of shape {labels.shape}, expected an integer an example"
+        )
+    if len(images) != len(labels):
+        raise ValueError(f"got {len(images)} images and {len(labels)} labels, expected as many of each")

@@ -1,0 +1,114 @@
+"""What every experiment's command line shares: options from a dataclass, one-line errors, compile cache.
+
+Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+"""
+
+import contextlib
+import hashlib
+import io
+import itertools
+import logging
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import jax
+import jaxlib
+import tyro
+
+Options = TypeVar("Options")
+
+
+class UsageError(ValueError):
+    """An option has a value that it cannot have."""
+
+
+class MissedError(Exception):
+    """An experiment ran, and its result is not what it promises."""
+
+
+def run(main: Callable[[Options], Any], options: type[Options]) -> None:
+    """Read the options from the command line, call ``main`` with them, and exit.
+
+    Args:
+      main: the experiment.
+      options: a frozen dataclass; its docstrings are the help.
+    """
+    logging.getLogger("jaxnaive").addHandler(_stderr_handler())
+    try:
+        use_compile_cache()
+        main(_parse(options))
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except UsageError as error:
+        _fail(f"error: {error}", 2)
+    except (MissedError, ValueError, OSError, ImportError) as error:
+        _fail(f"error: {_describe(error)}", 1)
+
+
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """Inside it a ``ValueError`` is about the options, not about data: exit status 2."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def use_compile_cache() -> None:
+    """Keep compiled programs for the next process, in ``~/.cache/jaxnaive`` (or under ``XDG_CACHE_HOME``).
+
+    JAX's own settings take precedence: ``JAX_COMPILATION_CACHE_DIR``, ``JAX_ENABLE_COMPILATION_CACHE=0``.
+    """
+    if jax.config.jax_compilation_cache_dir is None:  # pyrefly: ignore[missing-attribute]
+        cache_home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        # A program compiled for another processor would be rejected at best.
+        folder = cache_home / "jaxnaive" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _parse(options: type[Options]) -> Options:
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured):
+            return tyro.cli(options)
+    except SystemExit as error:
+        if not error.code:
+            raise
+        # tyro explains in a box of several lines; what stands above its first rule is the message.
+        lines = re.findall(r"^│ (.*?) *│$", captured.getvalue(), re.MULTILINE)
+        message = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
+        _fail(f"error: {message}; see --help", 2)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"jaxnaive: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _stderr_handler() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("jaxnaive: %(message)s"))
+    return handler
+
+
+def _processor() -> str:
+    try:
+        described = re.findall(r"^(?:model name|flags)\b.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        described = [platform.machine()]
+    return hashlib.sha256("".join(sorted(set(described))).encode()).hexdigest()[:8]

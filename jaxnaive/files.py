@@ -1,0 +1,51 @@
+"""Files that are either whole or not there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; when the block ends well, the file written there takes the place of ``path``.
+
+    At every moment ``path`` is either the old file or the complete new one, also after a crash or a power
+    cut: the content reaches the disk before the name does.
+
+    Raises:
+      OSError: the file cannot be written. What was at ``path`` is still there.
+    """
+    # The suffix stays, because some writers choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make sure that ``path`` is a folder that can be written to.
+
+    Raises:
+      OSError: it is a file, or lies below one, or cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{path}: expected a folder, but there is a file in the way") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path}: the folder cannot be written to")

@@ -1,0 +1,91 @@
+"""How wrong a prediction is: one value an example. The mean over a batch is taken where it is used.
+
+The losses work on logits, the network's output before any softmax. ``softmax`` followed by ``log``, as in
+the notes, is here too (:func:`cross_entropy_of_probabilities`), with what is wrong with it.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+def log_sum_exp(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch"]:
+    """``log(sum_j exp(z_j))`` over the last axis, as ``m + log(sum_j exp(z_j - m))`` with ``m = max(z)``.
+
+    The largest exponent is then 0, so nothing overflows and the sum is at least 1.
+    """
+    largest = jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True))
+    return largest[..., 0] + jnp.log(jnp.exp(logits - largest).sum(axis=-1))
+
+
+def cross_entropy(
+    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """``-log p[label]`` with ``p = softmax(logits)``, which is ``log_sum_exp(z) - z[label]``.
+
+    Keras calls it ``SparseCategoricalCrossentropy(from_logits=True)``, optax
+    ``softmax_cross_entropy_with_integer_labels``.
+
+    Args:
+      logits: any finite numbers; the loss stays finite at +-1e4.
+      labels: classes counted from 0. A label outside the classes gives NaN, never another class's loss.
+
+    Raises:
+      ValueError: the labels are not one integer an example.
+    """
+    _check_labels(logits, labels)
+    return log_sum_exp(logits) - _at_label(logits, labels)
+
+
+def cross_entropy_one_hot(
+    logits: Float[Array, "batch classes"], targets: Float[Array, "batch classes"]
+) -> Float[Array, " batch"]:
+    """``-sum_j t_j log p_j`` for targets that are one-hot, or any distribution over the classes.
+
+    Raises:
+      ValueError: the targets do not have the shape of the logits.
+    """
+    if targets.shape != logits.shape:
+        raise ValueError(f"targets: got shape {targets.shape}, expected that of the logits, {logits.shape}")
+    return log_sum_exp(logits) * targets.sum(axis=-1) - (targets * logits).sum(axis=-1)
+
+
+def cross_entropy_of_probabilities(
+    probabilities: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """``-log p[label]`` from a network that ends in softmax: the notes' way. Use :func:`cross_entropy`.
+
+    A probability that underflows to 0 has an infinite logarithm, so Keras clips ``p`` to [1e-7, 1 - 1e-7],
+    and this does the same. The price is silent: where the clip acts the loss stops at 16.1 and its
+    gradient is exactly 0, so the examples that are most wrong teach nothing.
+
+    Raises:
+      ValueError: the labels are not one integer an example.
+    """
+    _check_labels(probabilities, labels)
+    return -jnp.log(_at_label(jnp.clip(probabilities, 1e-7, 1 - 1e-7), labels))
+
+
+def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
+    """Share of the examples whose largest logit (or probability) is at their label.
+
+    Raises:
+      ValueError: the labels are not one integer an example.
+    """
+    _check_labels(logits, labels)
+    return jnp.mean(logits.argmax(axis=-1) == labels)
+
+
+def _at_label(values: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+    # A comparison and not an index: an index past the end would be clamped to the last class in silence.
+    is_label = labels[:, None] == jnp.arange(values.shape[-1])[None, :]
+    exists = is_label.any(axis=-1)
+    return jnp.where(exists, jnp.where(is_label, values, 0).sum(axis=-1), jnp.nan)
+
+
+def _check_labels(logits: Array, labels: Array) -> None:
+    if labels.shape != logits.shape[:-1] or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"labels: got {labels.dtype} of shape {labels.shape}, expected one integer for each of the "
+            f"{logits.shape[0]} examples; one-hot targets go to cross_entropy_one_hot"
+        )

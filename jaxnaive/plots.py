@@ -1,0 +1,88 @@
+"""Pictures of a run, as PNG files. matplotlib is imported when the first one is drawn."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxnaive import files
+from jaxnaive.data import Dataset
+
+
+def curves(path: Path, loss: np.ndarray, title: str) -> None:
+    """The loss of every step, and the mean of every epoch.
+
+    Args:
+      path: the PNG file to write.
+      loss: ``[epochs, steps]``.
+      title: what ran, and how it ended.
+    """
+    figure = _figure(7, 4)
+    axes = figure.subplots()
+    epochs, steps = loss.shape
+    time = np.arange(1, loss.size + 1) / steps
+    axes.plot(time, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="each batch")
+    axes.plot(
+        np.arange(epochs) + 0.5,
+        loss.mean(axis=1),
+        color="tab:blue",
+        marker="o",
+        markersize=3 if epochs > 20 else 6,
+        label="mean of each epoch",
+    )
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log", xlim=(0, max(epochs, 1)), title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None:
+    """Test images: two rows the network gets right, three rows of its most confident mistakes.
+
+    Args:
+      path: the PNG file to write.
+      dataset: what it was tested on.
+      probabilities: ``[examples, classes]``, in the order of ``dataset.test``.
+    """
+    columns, labels = 10, np.asarray(dataset.test.labels)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right = np.flatnonzero(predicted == labels)[: 2 * columns]
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: 3 * columns]
+    names = dataset.class_names
+    short = max(map(len, names)) <= 2
+    figure = _figure(11, 8)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(2, 3), hspace=0)
+    for part, chosen, rows, color, title in (
+        (top, right, 2, "tab:green", "Right: the first test images"),
+        (bottom, wrong, 3, "tab:red", "Wrong: the most confident mistakes, as predicted (and in truth)"),
+    ):
+        part.suptitle(title, color=color, x=0.01, ha="left", weight="bold")
+        grid = part.subplots(rows, columns).ravel()
+        for axes in grid:
+            axes.axis("off")
+        for axes, i in zip(grid, chosen, strict=False):
+            truth = [] if predicted[i] == labels[i] else [f"({names[labels[i]]})"]
+            words = [names[predicted[i]], *truth, f"{confidence[i]:.0%}"]
+            axes.set_title((" " if short else "\n").join(words), fontsize=9 if short else 7, color=color)
+            axes.imshow(_picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest")
+    _save(figure, path)
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    image = np.squeeze(image)
+    if image.ndim == 1:  # not a picture, but it can be looked at as a strip
+        image = image[None, :]
+    return image
+
+
+def _figure(width: float, height: float) -> Any:
+    # Not pyplot, which would look for a screen and keep every figure in a global list.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)

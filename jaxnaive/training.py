@@ -1,0 +1,153 @@
+"""A run is one pure function: :func:`train` takes a key and data, and returns parameters and history.
+
+An epoch inside it is one compiled ``scan`` over the rows of an index table, and a step is the notes' four:
+take a batch, run the network on it, differentiate the loss, update the parameters. A program that has
+something to do between epochs, such as to show progress, calls :func:`start` and :func:`train_epoch`
+itself; both roads lead to the same parameters.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32, Key, Shaped
+
+from jaxnaive import batches, losses
+from jaxnaive.batches import AnyArray, Batch, Examples
+from jaxnaive.layers import Layer, Params
+from jaxnaive.optimizers import Optimizer, apply_updates
+
+PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time; bounds its memory, not its result
+
+
+class Recipe(NamedTuple):
+    """What is trained and how: all that defines a run besides its key, its data and its length."""
+
+    model: Layer
+    optimizer: Optimizer  # or any optax.GradientTransformation
+    loss: Callable[[Array, Array], Array] = losses.cross_entropy  # logits, labels -> one value an example
+    batch_size: int = 128
+    shuffle: bool = True
+
+
+class State(NamedTuple):
+    """What a run carries: all that its future depends on besides recipe and data."""
+
+    params: Params
+    opt_state: Any
+    key: Key[Array, ""]  # decides the order of every epoch; never changes
+    epoch: Int32[Array, ""]  # epochs finished
+
+
+class History(NamedTuple):
+    """What a run reports."""
+
+    loss: Float[Array, "epochs steps"]  # of each step's batch, before the step's update
+
+
+class Evaluation(NamedTuple):
+    """How a network does on examples, each of them counted once."""
+
+    loss: Float[Array, ""]  # mean
+    accuracy: Float[Array, ""]  # share classified correctly
+    logits: Float[Array, "examples classes"]  # in the order of the examples
+
+
+@partial(jax.jit, static_argnames="recipe")
+def start(key: Key[Array, ""], recipe: Recipe) -> State:
+    """The state before the first epoch. The same key gives the same bits."""
+    key_params, key_order = jax.random.split(key)
+    params = recipe.model.init(key_params)
+    return State(params, recipe.optimizer.init(params), key_order, jnp.zeros([], jnp.int32))
+
+
+def mean_loss(params: Params, batch: Batch, recipe: Recipe) -> Float[Array, ""]:
+    """The weighted mean of the losses of a batch's examples; the function whose gradient is followed."""
+    per_example = recipe.loss(recipe.model.forward(params, batch.images), batch.labels)
+    return jnp.sum(batch.weight * per_example) / jnp.sum(batch.weight)
+
+
+def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float[Array, ""]]:
+    """One update: the new state, and the batch's loss before the update."""
+    loss, grads = jax.value_and_grad(mean_loss)(state.params, batch, recipe)
+    updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    return state._replace(params=apply_updates(state.params, updates), opt_state=opt_state), loss
+
+
+@partial(jax.jit, static_argnames="recipe")
+def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State, Float[Array, " steps"]]:
+    """Every example once: the state afterwards, and the loss of each step.
+
+    Raises:
+      ValueError: the examples' shapes or dtypes do not fit together, or the batch size does not fit them.
+    """
+    batches.check(examples)
+    n = len(examples.labels)
+    order = batches.epoch_order(state.key, state.epoch, n) if recipe.shuffle else jnp.arange(n)
+    state, loss = jax.lax.scan(
+        lambda state, row: train_step(state, batches.take(examples, row), recipe),
+        state,
+        batches.index_table(order, recipe.batch_size),
+    )
+    return state._replace(epoch=state.epoch + 1), loss
+
+
+@partial(jax.jit, static_argnames=("recipe", "epochs"))
+def train(key: Key[Array, ""], examples: Examples, recipe: Recipe, epochs: int) -> tuple[Params, History]:
+    """A whole run, as one compiled program.
+
+    Args:
+      key: decides the first parameters and the order of every epoch. ``vmap`` over it to train many networks.
+      examples: what to train on; images as they are, uint8 or float.
+      recipe: model, optimizer, loss, batch size.
+      epochs: how many times every example is seen.
+
+    Returns:
+      The parameters, and the history.
+
+    Raises:
+      ValueError: ``epochs`` is negative, or as in :func:`train_epoch`.
+
+    >>> from jaxnaive import layers, optimizers
+    >>> corners = Examples(jnp.array([[0., 0.], [0., 1.], [1., 0.], [1., 1.]]), jnp.array([0, 1, 1, 0]))
+    >>> recipe = Recipe(layers.mlp(2, 16, 2), optimizers.sgd(0.5), batch_size=4)
+    >>> params, history = train(jax.random.key(0), corners, recipe, epochs=200)
+    >>> predict(params, corners.images, recipe.model).argmax(axis=1).tolist()
+    [0, 1, 1, 0]
+    """
+    if epochs < 0:
+        raise ValueError(f"epochs: got {epochs}, expected 0 or more")
+    state, loss = jax.lax.scan(
+        lambda state, _: train_epoch(state, examples, recipe), start(key, recipe), length=epochs
+    )
+    return state.params, History(loss)
+
+
+@partial(jax.jit, static_argnames="model")
+def predict(
+    params: Params, images: Shaped[AnyArray, "examples ..."], model: Layer
+) -> Float[Array, "examples classes"]:
+    """The logits of images as they are, uint8 or float; ``layers.softmax`` makes them probabilities.
+
+    Raises:
+      ValueError: the images do not have as many values as the model has inputs.
+    """
+
+    def logits(image: Array) -> Array:
+        return model.forward(params, batches.as_features(image[None])[0])
+
+    return jax.lax.map(logits, jnp.asarray(images), batch_size=PREDICT_BATCH)
+
+
+@partial(jax.jit, static_argnames="recipe")
+def evaluate(params: Params, examples: Examples, recipe: Recipe) -> Evaluation:
+    """Loss and accuracy on examples, as plain means over all of them.
+
+    Raises:
+      ValueError: as in :func:`train_epoch`.
+    """
+    batches.check(examples)
+    logits, labels = predict(params, examples.images, recipe.model), jnp.asarray(examples.labels)
+    return Evaluation(recipe.loss(logits, labels).mean(), losses.accuracy(logits, labels), logits)
