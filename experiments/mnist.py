@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import optax
 from tqdm import tqdm
 
-from jaxnaive import checkpoints, command, data, files, layers, optimizers, plots, training
+from jaxnaive import batches, checkpoints, command, data, files, layers, optimizers, plots, training
 
 MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
 
@@ -81,10 +81,7 @@ def main(options: Options) -> Result:
         recipe = training.Recipe(
             layers.mlp(*sizes), make_optimizer(options.optimizer)(rate), batch_size=options.batch_size
         )
-        if options.batch_size > n:
-            raise ValueError(
-                f"batch size: got {options.batch_size}, expected at most {n}, as there are examples"
-            )
+        batches.check_batch_size(options.batch_size, n)
 
     state = training.start(jax.random.key(options.seed), recipe)
     print(
@@ -142,8 +139,12 @@ def make_optimizer(name: str) -> Callable[[Any], Any]:
       ValueError: there is none, or it needs more than gradients and a learning rate.
     """
     ours = {"sgd": optimizers.sgd, "nesterov": optimizers.nesterov}
+    if name in ours:
+        return ours[name]
+    import optax  # takes 0.1 s
+
     try:
-        make = ours[name] if name in ours else getattr(optax, name.removeprefix("optax."))
+        make = getattr(optax, name.removeprefix("optax."))
         optimizer = make(0.1)
         jax.eval_shape(lambda params: optimizer.update(params, optimizer.init(params), params), np.zeros(1))
     except (TypeError, ValueError, AttributeError) as error:
@@ -154,18 +155,13 @@ def make_optimizer(name: str) -> Callable[[Any], Any]:
     return make
 
 
-def make_schedule(name: str, highest: float, steps: int) -> Any:
-    """The learning rate, or a function from the number of updates made to it."""
-    rise = 3 * steps // 10
-    match name:
-        case "constant":
-            return highest
-        case "linear":
-            return optax.linear_schedule(highest, 0.0, steps)
-        case "one-cycle":
-            up = optax.linear_schedule(highest / 10, highest, rise)
-            return optax.join_schedules([up, optax.linear_schedule(highest, 0.0, steps - rise)], [rise])
-    raise ValueError(f"schedule: got {name!r}, expected constant, linear or one-cycle")
+def make_schedule(name: str, highest: float, updates: int) -> optimizers.LearningRate:
+    """The learning rate: a number, or a function of the updates made so far, linear between a few points."""
+    points = {"linear": ((0, 1.0), (1, 0.0)), "one-cycle": ((0, 0.1), (0.3, 1.0), (1, 0.0))}
+    if name == "constant":
+        return highest
+    times, rates = np.array(points[name], np.float32).T
+    return lambda count: jnp.interp(count.astype(jnp.float32), times * updates, highest * rates)
 
 
 def check_finite(losses: np.ndarray) -> None:

@@ -41,8 +41,12 @@ class IndexTable(NamedTuple):
 def epoch_order(
     key: Key[Array, ""], epoch: Int32[Array, ""] | int, examples: int
 ) -> Int32[Array, " examples"]:
-    """A permutation of ``0 .. examples - 1`` that depends on the key and the epoch's number alone."""
-    return jax.random.permutation(jax.random.fold_in(key, epoch), examples)
+    """A permutation of ``0 .. examples - 1`` that depends on the key and the epoch's number alone.
+
+    The examples are sorted by a random number each. Two of them may draw the same one of 2**32, and then keep
+    their order; ``jax.random.permutation`` sorts a second time against that, which costs 3 % of an epoch.
+    """
+    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, epoch), (examples,)))
 
 
 def index_table(order: Int32[Array, " examples"], batch_size: int) -> IndexTable:
@@ -60,8 +64,7 @@ def index_table(order: Int32[Array, " examples"], batch_size: int) -> IndexTable
     [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
     """
     (examples,) = order.shape
-    if not 1 <= batch_size <= examples:
-        raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
+    check_batch_size(batch_size, examples)
     steps = -(-examples // batch_size)
     padding = (0, steps * batch_size - examples)
     weight = jnp.pad(jnp.ones(examples, jnp.float32), padding)
@@ -81,6 +84,12 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
     """
     rows = jnp.asarray(images).reshape(images.shape[0], -1)
     return rows.astype(jnp.float32) / 255 if rows.dtype == jnp.uint8 else rows
+
+
+def check_batch_size(batch_size: int, examples: int) -> None:
+    """Raise ``ValueError`` unless the batch size is between 1 and the number of examples."""
+    if not 1 <= batch_size <= examples:
+        raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
 
 
 def check(examples: Examples) -> None:

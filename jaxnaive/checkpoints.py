@@ -1,12 +1,14 @@
 """Parameters on disk, as safetensors: no pickle, and readable by the other frameworks."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jaxtyping import PyTree
 
 from jaxnaive import files
 from jaxnaive.layers import Params
@@ -22,7 +24,7 @@ def save_params(path: Path, params: Params) -> None:
         safetensors.numpy.save_file({name: np.asarray(leaf) for name, leaf in _named(params)}, temporary)
 
 
-def load_params(path: Path, like: Params) -> Params:
+def load_params(path: Path, like: PyTree) -> Params:
     """Read parameters, bit for bit as they were saved.
 
     Args:
@@ -45,7 +47,7 @@ def load_params(path: Path, like: Params) -> Params:
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def _named(params: Params) -> list[tuple[str, jax.Array]]:
+def _named(params: PyTree) -> list[tuple[str, Any]]:
     leaves = jax.tree.leaves_with_path(params)
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
 

@@ -122,8 +122,8 @@ def read_idx(path: Path) -> np.ndarray:
     shape = struct.unpack(f">{content[3]}I", content[4:header])
     if len(content) - header != math.prod(shape):
         raise ValueError(
-            f"{path}: {len(content) - header} bytes follow the header, expected {math.prod(shape)} as it says "
-            f"{shape}"
+            f"{path}: {len(content) - header} bytes after the header, which says {math.prod(shape)}, "
+            f"as shape {shape}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 

@@ -78,7 +78,7 @@ def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
 
 def _at_label(values: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
     # A comparison and not an index: an index past the end would be clamped to the last class in silence.
-    is_label = labels[:, None] == jnp.arange(values.shape[-1])[None, :]
+    is_label = labels[:, None] == jnp.arange(values.shape[-1], dtype=labels.dtype)[None, :]
     exists = is_label.any(axis=-1)
     return jnp.where(exists, jnp.where(is_label, values, 0).sum(axis=-1), jnp.nan)
 

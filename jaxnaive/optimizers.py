@@ -7,15 +7,17 @@ to the parameters, and the next state. Nothing is changed in place.
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int32
+import numpy as np
+from jaxtyping import Array, Float, Int32
 
 from jaxnaive.layers import Params
 
 Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, []
+LearningRate = float | int | np.number | Float[Array, ""] | Schedule
 
 
 class Optimizer(NamedTuple):
@@ -23,6 +25,16 @@ class Optimizer(NamedTuple):
 
     init: Callable[[Any], Any]  # params -> state
     update: Callable[..., tuple[Any, Any]]  # grads, state, params -> updates, state
+
+
+class AnyOptimizer(Protocol):
+    """An :class:`Optimizer`, or an ``optax.GradientTransformation``."""
+
+    @property
+    def init(self) -> Callable[..., Any]: ...
+
+    @property
+    def update(self) -> Callable[..., Any]: ...
 
 
 class SgdState(NamedTuple):
@@ -38,7 +50,7 @@ class NesterovState(NamedTuple):
     velocity: Params  # like the parameters
 
 
-def sgd(learning_rate: float | Schedule) -> Optimizer:
+def sgd(learning_rate: LearningRate) -> Optimizer:
     """Stochastic gradient descent: ``w <- w - learning_rate * g``. Equal to ``optax.sgd``.
 
     Args:
@@ -60,7 +72,7 @@ def sgd(learning_rate: float | Schedule) -> Optimizer:
     return Optimizer(init, update)
 
 
-def nesterov(learning_rate: float | Schedule, decay: float = 0.9) -> Optimizer:
+def nesterov(learning_rate: LearningRate, decay: float = 0.9) -> Optimizer:
     """Momentum that looks ahead: ``v <- decay * v + g``, ``w <- w - learning_rate * (g + decay * v)``.
 
     Equal to ``optax.sgd(learning_rate, decay, nesterov=True)``. The velocity is a sum of gradients, so with
@@ -104,6 +116,6 @@ def check_learning_rate(learning_rate: Any) -> None:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
 
-def _descend(learning_rate: float | Schedule, count: Array, direction: Params) -> Params:
+def _descend(learning_rate: LearningRate, count: Array, direction: Params) -> Params:
     rate = learning_rate(count) if callable(learning_rate) else learning_rate
     return jax.tree.map(lambda d: -jnp.asarray(rate, d.dtype) * d, direction)

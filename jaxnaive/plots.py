@@ -17,7 +17,7 @@ def curves(path: Path, loss: np.ndarray, title: str) -> None:
       loss: ``[epochs, steps]``.
       title: what ran, and how it ended.
     """
-    figure = _figure(7, 4)
+    figure = _figure(7.0, 4.0)
     axes = figure.subplots()
     epochs, steps = loss.shape
     time = np.arange(1, loss.size + 1) / steps
@@ -51,7 +51,7 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: 3 * columns]
     names = dataset.class_names
     short = max(map(len, names)) <= 2
-    figure = _figure(11, 8)
+    figure = _figure(11.0, 8.0)
     top, bottom = figure.subfigures(2, 1, height_ratios=(2, 3), hspace=0)
     for part, chosen, rows, color, title in (
         (top, right, 2, "tab:green", "Right: the first test images"),

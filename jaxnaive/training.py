@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int32, Key, Shaped
 from jaxnaive import batches, losses
 from jaxnaive.batches import AnyArray, Batch, Examples
 from jaxnaive.layers import Layer, Params
-from jaxnaive.optimizers import Optimizer, apply_updates
+from jaxnaive.optimizers import AnyOptimizer, apply_updates
 
 PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time; bounds its memory, not its result
 
@@ -26,7 +26,7 @@ class Recipe(NamedTuple):
     """What is trained and how: all that defines a run besides its key, its data and its length."""
 
     model: Layer
-    optimizer: Optimizer  # or any optax.GradientTransformation
+    optimizer: AnyOptimizer  # by hand, or any of optax's
     loss: Callable[[Array, Array], Array] = losses.cross_entropy  # logits, labels -> one value an example
     batch_size: int = 128
     shuffle: bool = True

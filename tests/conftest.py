@@ -1,0 +1,67 @@
+"""What all tests share: strict types, no network, and MNIST where it is."""
+
+from collections.abc import Iterator
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+
+from jaxnaive import data, downloads
+from jaxnaive.batches import Examples
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")  # `uint8 @ float32` is an error, not a wrong result
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """A test must not depend on a server; those about downloads bring one of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "_answers", lambda url: False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def mnist() -> data.Dataset:
+    """The real MNIST."""
+    try:
+        return data.load("mnist")
+    except ConnectionError as error:
+        pytest.skip(f"needs the real MNIST: {error}")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
+    """The digits that scikit-learn ships."""
+    return data.load("digits", data_dir=tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """float64 is available within the test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def as_a_user() -> Iterator[None]:
+    """Without the annotations being checked, which would refuse bad input before the code itself does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def toy() -> Examples:
+    """50 random examples of 6 features in 3 classes, learnable: a class is the largest of the first 3."""
+    images = np.random.default_rng(0).random((50, 6)).astype(np.float32)
+    return Examples(images, images[:, :3].argmax(axis=1).astype(np.int32))
+
+
+def assert_trees_close(got: object, expected: object, rtol: float = 0.0, atol: float = 0.0) -> None:
+    """Same structure, dtypes, and values to the tolerance."""
+    assert jax.tree.structure(got) == jax.tree.structure(expected)
+    for (path, a), b in zip(jax.tree.leaves_with_path(got), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.dtype == b.dtype, path
+        np.testing.assert_allclose(a, b, rtol, atol, err_msg=jax.tree_util.keystr(path))

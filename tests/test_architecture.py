@@ -1,0 +1,88 @@
+"""The two halves: a functional core that reads from top to bottom, and a shell that it does not know."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "jaxnaive"
+CORE = (
+    "layers",
+    "losses",
+    "optimizers",
+    "batches",
+    "training",
+)  # in reading order: each imports from its left
+SHELL = ("files", "array_cache", "downloads", "data", "checkpoints", "plots", "command")
+IMPURE = {
+    "os",
+    "sys",
+    "io",
+    "pathlib",
+    "logging",
+    "tempfile",
+    "shutil",
+    "time",
+    "threading",
+    "requests",
+    "tqdm",
+}
+
+
+def imported(module):
+    """The jaxnaive modules and the other top-level packages that a module imports."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.Import):
+            others |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.module == "jaxnaive":
+                ours |= {name.name for name in node.names}
+            elif node.module and node.module.startswith("jaxnaive."):
+                ours.add(node.module.split(".")[1])
+            else:
+                others.add((node.module or "").split(".")[0])
+    return ours, others
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", *CORE, *SHELL}
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_is_pure_and_imports_only_what_stands_before_it(module):
+    ours, others = imported(module)
+    assert ours <= set(CORE[: CORE.index(module)])
+    assert not others & IMPURE
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not calls & {"print", "open", "input", "exec", "eval"}
+
+
+@pytest.mark.parametrize("module", SHELL)
+def test_the_shell_has_no_cycles(module):
+    ours, _ = imported(module)
+    assert ours <= {*CORE, *SHELL[: SHELL.index(module)]}
+
+
+def test_importing_jaxnaive_imports_nothing_heavy():
+    script = "import sys, jaxnaive; print(*sorted(sys.modules))"
+    modules = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {
+        "tensorflow",
+        "tensorflow_datasets",
+        "sklearn",
+        "matplotlib",
+        "optax",
+        "tyro",
+        "tqdm",
+        "requests",
+    }
+    assert not heavy & set(modules)

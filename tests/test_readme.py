@@ -1,0 +1,69 @@
+"""The README's code runs, and what it names exists."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+COMMANDS = [
+    line for language, code in BLOCKS if language == "sh" for line in code.splitlines() if line.strip()
+]
+EXPERIMENTS = sorted(set(re.findall(r"experiments/(\w+)\.py", README)))
+
+
+def test_there_is_code_in_the_readme():
+    assert PYTHON and len(COMMANDS) >= 2
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_blocks_run(code, tmp_path, digits):
+    environment = os.environ | {"TFDS_DATA_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    for printed in re.findall(r"# prints (.*)$", code, re.MULTILINE):
+        assert printed in result.stdout
+
+
+def test_commands_are_shell_and_name_files_that_exist():
+    for line in COMMANDS:
+        subprocess.run(["bash", "-n", "-c", line], check=True)
+    for path in re.findall(r"(?:experiments|jaxnaive|tests)/[\w/]+\.\w+", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_experiment_is_in_the_readme_and_every_command_line_is_understood():
+    assert sorted(path.stem for path in (ROOT / "experiments").glob("*.py")) == EXPERIMENTS
+    options = {
+        name: subprocess.run(
+            [sys.executable, ROOT / "experiments" / f"{name}.py", "--help"],
+            env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True, check=True,
+        ).stdout
+        for name in EXPERIMENTS
+    }  # fmt: skip
+    for name, arguments in re.findall(r"experiments/(\w+)\.py([^`\n&]*)", README):
+        for option in re.findall(r"--[\w-]+", arguments):
+            assert option in options[name]
+
+
+def test_extras_that_are_named_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"\.\[(\w+)\]", README)) <= set(extras)
+
+
+def test_it_is_short_enough_to_be_read():
+    assert len(README.split()) < 1500
