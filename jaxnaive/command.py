@@ -92,7 +92,7 @@ def _parse(options: type[Options]) -> Options:
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return " ".join(str(error).split())
 
 
 def _fail(message: str, status: int) -> NoReturn:

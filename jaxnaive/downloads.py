@@ -80,13 +80,14 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
     builder = _builder(name, data_dir)
     features = builder.info.features or {}
     if not {"image", "label"} <= set(features) or None in features["image"].shape:
-        raise ValueError(f"{name}: expected images of one size with a label each, got {features}")
+        got = ", ".join(f"{name} {feature.shape}" for name, feature in features.items())
+        raise ValueError(f"{name}: got {got}; expected an image of a fixed size and a label")
 
     import tensorflow as tf  # pyrefly: ignore[missing-import]
     import tensorflow_datasets as tfds
 
     tf.config.set_visible_devices([], "GPU")  # TensorFlow would take the memory that JAX trains in
-    if not builder.is_prepared() and not all(map(_answers, list(builder.url_infos)[:1])):
+    if not builder.is_prepared() and not all(map(_answers, list(builder.url_infos or ())[:1])):
         raise ConnectionError(f"{name} is not in {data_dir}, and there is no network to download it")
     builder.download_and_prepare()
     if not {"train", "test"} <= set(builder.info.splits):

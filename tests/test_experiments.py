@@ -139,13 +139,18 @@ def test_ctrl_c_is_one_line_and_exit_130(home, tmp_path):
         [sys.executable, ROOT / "experiments/mnist.py", "--dataset", "digits", "--epochs", "1000000",
          "--schedule", "constant", "--learning-rate", "0.001", "--out", tmp_path / "out"],
         env=home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        # A shell starts what is in the background with the signal ignored, and this is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert process.stderr is not None
     seen = ""
     while "loss=" not in seen:
         seen += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=30)
+    try:
+        _, rest = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert rest.endswith("jaxnaive: interrupted\n") and "Traceback" not in rest
     assert not list((tmp_path / "out").iterdir())
