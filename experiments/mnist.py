@@ -58,7 +58,7 @@ class Result(NamedTuple):
     """What a run comes to."""
 
     params: layers.Params
-    loss: np.ndarray  # [epochs, steps]
+    history: training.History
     accuracy: float  # on the test set
 
 
@@ -72,35 +72,26 @@ def main(options: Options) -> Result:
     examples = jax.device_put(dataset.train)
     clock.lap("data")
 
-    n = len(dataset.train.labels)
-    steps = math.ceil(n / options.batch_size)
-    epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
-    sizes = (dataset.num_features, *options.hidden, len(dataset.class_names))
     with command.usage():
-        rate = make_schedule(options.schedule, options.learning_rate, epochs * steps)
-        recipe = training.Recipe(
-            layers.mlp(*sizes), make_optimizer(options.optimizer)(rate), batch_size=options.batch_size
-        )
-        batches.check_batch_size(options.batch_size, n)
-
+        recipe, epochs = plan(options, dataset)
     state = training.start(jax.random.key(options.seed), recipe)
-    print(
-        f"{dataset.name}: {n:,} training and {len(dataset.test.labels):,} test examples of "
-        f"{dataset.num_features} numbers, {len(dataset.class_names)} classes"
-    )
-    print(f"{'-'.join(map(str, sizes))}: {layers.count(state.params):,} parameters")
     train_epoch = training.train_epoch.lower(state, examples, recipe).compile()
+    print(
+        f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.test.labels):,} test examples"
+    )
+    print(f"{dataset.num_features} numbers each, {len(dataset.class_names)} classes")
+    print(f"{layers.count(state.params):,} parameters")
     clock.lap("compile")
 
-    losses = np.zeros((0, steps), np.float32)
+    rows = []
     with tqdm(range(epochs), desc="train", unit="epoch") as progress:
-        for _ in progress:
+        for epoch in progress:
             state, loss = train_epoch(state, examples)
-            losses = np.vstack([losses, loss])
-            progress.set_postfix(loss=f"{losses[-1].mean():.4f}", refresh=False)
-            check_finite(losses)
-            if losses[-1].mean() < options.stop_at_loss:
+            rows.append(check_finite(np.asarray(loss), epoch))
+            progress.set_postfix(loss=f"{rows[-1].mean():.4f}", refresh=False)
+            if rows[-1].mean() < options.stop_at_loss:
                 break
+    history = training.History(jnp.reshape(jnp.array(rows), (len(rows), -1 if rows else 0)))
     clock.lap("train")
 
     test = training.evaluate(state.params, dataset.test, recipe)
@@ -110,8 +101,19 @@ def main(options: Options) -> Result:
     print(f"test loss {test.loss:.4f}")
     print(f"test accuracy {accuracy:.4f}", flush=True)
 
-    save(options.out, dataset, state.params, losses, test)
-    return Result(state.params, losses, accuracy)
+    save(options.out, dataset, state.params, history, test)
+    return Result(state.params, history, accuracy)
+
+
+def plan(options: Options, dataset: data.Dataset) -> tuple[training.Recipe, int]:
+    """What the options mean for this dataset: the recipe, and the number of epochs."""
+    batches.check_batch_size(options.batch_size, len(dataset.train.labels))
+    steps = math.ceil(len(dataset.train.labels) / options.batch_size)
+    epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
+    model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
+    rate = make_schedule(options.schedule, options.learning_rate, epochs * steps)
+    optimizer = make_optimizer(options.optimizer)(rate)
+    return training.Recipe(model, optimizer, batch_size=options.batch_size), epochs
 
 
 def check(options: Options) -> None:
@@ -164,29 +166,29 @@ def make_schedule(name: str, highest: float, updates: int) -> optimizers.Learnin
     return lambda count: jnp.interp(count.astype(jnp.float32), times * updates, highest * rates)
 
 
-def check_finite(losses: np.ndarray) -> None:
-    """Raise unless all losses are finite."""
-    bad = np.argwhere(~np.isfinite(losses))
-    if len(bad):
-        epoch, step = bad[0]
+def check_finite(loss: np.ndarray, epoch: int) -> np.ndarray:
+    """The losses of an epoch as they are; raise ``MissedError`` unless all are finite."""
+    if not np.isfinite(loss).all():
+        step = np.flatnonzero(~np.isfinite(loss))[0]
         raise command.MissedError(
             f"the loss is not finite from step {step} of epoch {epoch} on; lower --learning-rate"
         )
+    return loss
 
 
 def save(
-    out: Path, dataset: data.Dataset, params: Any, losses: np.ndarray, test: training.Evaluation
+    out: Path, dataset: data.Dataset, params: Any, history: training.History, test: training.Evaluation
 ) -> None:
     """Write the history, the parameters and the pictures."""
     with files.replacing(out / "metrics.jsonl") as temporary:
         lines = (
             json.dumps({"epoch": epoch, "step": step, "loss": float(loss)})
-            for epoch, row in enumerate(losses)
+            for epoch, row in enumerate(history.loss)
             for step, loss in enumerate(row)
         )
         temporary.write_text("".join(line + "\n" for line in lines))
     checkpoints.save_params(out / "params.safetensors", params)
-    plots.curves(out / "curves.png", losses, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
+    plots.curves(out / "curves.png", history, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
     plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
     print(f"saved {out}/: metrics.jsonl, params.safetensors, curves.png, predictions.png")
 

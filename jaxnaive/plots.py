@@ -7,32 +7,35 @@ import numpy as np
 
 from jaxnaive import files
 from jaxnaive.data import Dataset
+from jaxnaive.training import History
 
 
-def curves(path: Path, loss: np.ndarray, title: str) -> None:
+def curves(path: Path, history: History, title: str) -> None:
     """The loss of every step, and the mean of every epoch.
 
     Args:
       path: the PNG file to write.
-      loss: ``[epochs, steps]``.
+      history: of a run.
       title: what ran, and how it ended.
     """
     figure = _figure(7.0, 4.0)
     axes = figure.subplots()
+    loss = np.asarray(history.loss)
     epochs, steps = loss.shape
-    time = np.arange(1, loss.size + 1) / steps
-    axes.plot(time, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="each batch")
-    axes.plot(
-        np.arange(epochs) + 0.5,
-        loss.mean(axis=1),
-        color="tab:blue",
-        marker="o",
-        markersize=3 if epochs > 20 else 6,
-        label="mean of each epoch",
-    )
+    if loss.size:
+        times = np.arange(1, loss.size + 1) / steps
+        axes.plot(times, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="each batch")
+        axes.plot(
+            np.arange(epochs) + 0.5,
+            loss.mean(axis=1),
+            color="tab:blue",
+            marker="o",
+            markersize=3 if epochs > 20 else 6,
+            label="mean of each epoch",
+        )
+        axes.legend()
     axes.set(xlabel="epoch", ylabel="training loss", yscale="log", xlim=(0, max(epochs, 1)), title=title)
     axes.grid(alpha=0.3)
-    axes.legend()
     _save(figure, path)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_the_main_job_on_digits(home, tmp_path):
     assert result.returncode == 0, result.stderr
     (accuracy,) = re.findall(r"^test accuracy (0\.\d{4})$", result.stdout, re.MULTILINE)
     assert float(accuracy) > 0.95
-    assert "64-512-10: 38,410 parameters" in result.stdout
+    assert "38,410 parameters" in result.stdout
     assert re.search(r"seconds: data [\d.]+, compile [\d.]+, train [\d.]+, test [\d.]+", result.stdout)
     assert "loss=" in result.stderr and "117/117" in result.stderr
     out = tmp_path / "out"
@@ -156,10 +157,15 @@ def test_ctrl_c_is_one_line_and_exit_130(home, tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_no_epochs_is_a_run_too(digits, tmp_path):
+    result = mnist.main(mnist.Options(dataset="digits", epochs=0, hidden=(), out=tmp_path, data_dir=tmp_path))
+    assert result.history.loss.size == 0 and (tmp_path / "metrics.jsonl").read_text() == ""
+
+
 def test_s48_a_run_stops_at_the_loss_it_is_told(tmp_path):
     options = mnist.Options(dataset="digits", epochs=50, stop_at_loss=0.5, out=tmp_path, data_dir=tmp_path)
     result = mnist.main(options)
-    means = result.loss.mean(axis=1)
+    means = np.asarray(result.history.loss).mean(axis=1)
     assert means[-1] < 0.5 and (means[:-1] >= 0.5).all() and len(means) < 50
 
 
@@ -235,6 +241,18 @@ def test_s93_the_books_check_can_fail():
         book.check_losses("published", published)
     with pytest.raises(command.MissedError):
         book.check_accuracy(np.full(8, 0.83))
+
+
+@pytest.mark.parametrize("updates", [1, 10, 705])
+def test_schedules_are_linear_between_their_points(updates):
+    counts = np.arange(updates)
+    for name, times, rates in (
+        ("linear", [0, updates], [0.6, 0.0]),
+        ("one-cycle", [0, 0.3 * updates, updates], [0.06, 0.6, 0.0]),
+    ):
+        schedule: Any = mnist.make_schedule(name, 0.6, updates)
+        np.testing.assert_allclose(schedule(counts), np.interp(counts, times, rates), atol=1e-6)
+    assert mnist.make_schedule("constant", 0.6, updates) == 0.6
 
 
 def test_help_names_every_option(home):
