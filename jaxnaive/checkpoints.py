@@ -21,7 +21,9 @@ def save_params(path: Path, params: Params) -> None:
       OSError: the file cannot be written. What was at ``path`` is still there.
     """
     with files.replacing(path) as temporary:
-        safetensors.numpy.save_file({name: np.asarray(leaf) for name, leaf in _named(params)}, temporary)
+        # Not save_file(), which makes files that nobody else may read.
+        arrays = {name: np.asarray(leaf) for name, leaf in _named(params)}
+        temporary.write_bytes(safetensors.numpy.save(arrays))
 
 
 def load_params(path: Path, like: PyTree) -> Params:

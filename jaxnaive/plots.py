@@ -1,12 +1,17 @@
 """Pictures of a run, as PNG files. matplotlib is imported when the first one is drawn."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from jaxnaive import files
 from jaxnaive.data import Dataset
+from jaxnaive.geometry import Affine, apply
 from jaxnaive.training import History
 
 
@@ -72,6 +77,81 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
     _save(figure, path)
 
 
+def maps(path: Path, functions: dict[str, Affine]) -> None:
+    """What maps do to the plane: a grid and a letter, before and after.
+
+    Args:
+      path: the PNG file to write.
+      functions: maps of the plane, by the names to show.
+    """
+    letter = np.array([(0, 0), (0, 1), (0.6, 1), (0.6, 0.8), (0.2, 0.8), (0.2, 0.6), (0.5, 0.6), (0.5, 0.4),
+                       (0.2, 0.4), (0.2, 0), (0, 0)], np.float32)  # fmt: skip
+    columns = len(functions)
+    figure = _figure(2.4 * columns, 2.7)
+    for axes, (name, f) in zip(figure.subplots(1, columns), functions.items(), strict=True):
+        for line in grid_lines(-1.0, 2.0, 7):
+            axes.plot(*line.T, color="0.85", linewidth=0.7)
+            axes.plot(*np.asarray(apply(f, line)).T, color="tab:blue", alpha=0.5, linewidth=0.7)
+        axes.fill(*letter.T, color="0.7")
+        axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color="tab:blue")
+        axes.plot(0, 0, "k+", markersize=8)
+        axes.set(xlim=(-2, 3.6), ylim=(-1.7, 2.7), aspect="equal")
+        axes.set_title(name, fontsize=10)
+        axes.axis("off")
+    _save(figure, path)
+
+
+class Plane(NamedTuple):
+    """Points of two classes and grid lines, as they lie after some layer."""
+
+    title: str
+    points: np.ndarray  # [points, 2]
+    grid: np.ndarray  # [lines, points, 2]
+
+
+def manifold(path: Path, rows: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
+    """Planes in rows: an epoch a row, a layer a column.
+
+    Args:
+      path: the PNG file to write.
+      rows: what to draw.
+      labels: ``[points]``, 0 or 1.
+    """
+    figure = _figure(2.3 * len(rows[0]), 2.6 * len(rows))
+    for axes, planes in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
+        _draw_planes(axes, planes, labels)
+    _save(figure, path)
+
+
+def manifold_animation(path: Path, frames: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
+    """The same as an animated GIF, an epoch a frame."""
+    images = []
+    for planes in frames:
+        figure = _figure(2.0 * len(planes), 2.3)
+        _draw_planes(figure.subplots(1, len(planes)), planes, labels)
+        images.append(_image(figure, dpi=80, colors=24))
+    with files.replacing(path) as temporary:
+        durations = [250] * (len(images) - 1) + [2000]
+        images[0].save(temporary, save_all=True, append_images=images[1:], duration=durations, loop=0)
+
+
+def _draw_planes(axes: Any, planes: Sequence[Plane], labels: np.ndarray) -> None:
+    for one, plane in zip(axes, planes, strict=True):
+        for line in plane.grid:
+            one.plot(*line.T, color="0.75", linewidth=0.4, zorder=0)
+        for label, color in ((0, "tab:blue"), (1, "tab:orange")):
+            one.scatter(*plane.points[labels == label].T, s=2, color=color, linewidths=0)
+        one.set_title(plane.title, fontsize=8)
+        one.axis("off")
+
+
+def grid_lines(low: float, high: float, lines: int, points: int = 40) -> Float[Array, "lines points 2"]:
+    """The lines of a square grid on the plane, each as points in order."""
+    along, across = jnp.linspace(low, high, points), jnp.linspace(low, high, lines)
+    horizontal = jnp.stack(jnp.meshgrid(along, across), axis=-1)
+    return jnp.concatenate([horizontal, horizontal[..., ::-1]])
+
+
 def _picture(image: np.ndarray) -> np.ndarray:
     image = np.squeeze(image)
     if image.ndim == 1:  # not a picture, but it can be looked at as a strip
@@ -88,4 +168,13 @@ def _figure(width: float, height: float) -> Any:
 
 def _save(figure: Any, path: Path) -> None:
     with files.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        _image(figure, dpi=120, colors=64).save(temporary, optimize=True)
+
+
+def _image(figure: Any, dpi: int, colors: int) -> Any:
+    # A palette is all that a diagram needs, and makes the file a third of the size.
+    from PIL import Image
+
+    with io.BytesIO() as buffer:
+        figure.savefig(buffer, dpi=dpi, format="png")
+        return Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from jaxnaive import checkpoints, layers, training
+from jaxnaive import checkpoints, files, layers, training
 
 MODEL = layers.mlp(64, 32, 10)
 PARAMS = MODEL.init(jax.random.key(0))
@@ -47,12 +47,11 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     checkpoints.save_params(path, PARAMS)
     before = path.read_bytes()
 
-    def fail(arrays, filename):
-        filename.write_bytes(b"half")
+    def fail(path):
         raise OSError("disk full")
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+    monkeypatch.setattr(files, "sync", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save_params(path, PARAMS)
+        checkpoints.save_params(path, layers.mlp(64, 32, 10).init(jax.random.key(1)))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["params.safetensors"]

@@ -259,3 +259,41 @@ def test_help_names_every_option(home):
     text = run(home, "--help").stdout
     for option in ("dataset", "hidden", "optimizer", "learning-rate", "epochs", "batch-size", "seed", "out"):
         assert f"--{option}" in text
+
+
+def test_s41_s42_the_hidden_layers_uncrumple_what_no_line_separates(tmp_path):
+    from experiments import manifold
+
+    first, *_, last = manifold.main(manifold.Options(out=tmp_path))
+    assert first.epoch == 0 and max(first.separability) < 0.75
+    assert last.separability[0] == first.separability[0]  # the input stays what it is
+    assert last.separability[1] > 0.9 and min(last.separability[2:]) > 0.98
+    assert (tmp_path / "manifold.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "manifold.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_s42_the_linear_classifier_is_that_of_numpy():
+    import jax.numpy as jnp
+
+    from experiments import manifold
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 3)).astype(np.float32), rng.integers(0, 2, 200)
+    weights = np.linalg.lstsq(np.column_stack([x, np.ones(200)]), 2 * y - 1, rcond=None)[0]
+    expected = np.mean((np.column_stack([x, np.ones(200)]) @ weights > 0) == (y == 1))
+    labels = jnp.asarray(y, jnp.int32)
+    assert abs(manifold.linear_accuracy(jnp.asarray(x), labels, jnp.asarray(x), labels) - expected) < 0.006
+
+
+def test_s40_s41_affine_layers_learn_no_more_than_one_and_relu_makes_the_difference(tmp_path, capsys):
+    from experiments import geometry
+
+    options = geometry.Options(dataset="digits", hidden=(32, 32), seeds=3, out=tmp_path)
+    one, three, relu = (accuracies.mean() for accuracies in geometry.main(options).values())
+    assert three < one + 0.005 and relu > one
+    printed = capsys.readouterr().out
+    assert re.search(r"translation by \(1, 0\.5\) .* affine, not linear", printed)
+    assert len(re.findall(r"  linear$", printed, re.MULTILINE)) == 3
+    (difference,) = re.findall(r"logits differ by at most (\S+)", printed)
+    assert float(difference) < 1e-4
+    assert (tmp_path / "maps.png").read_bytes().startswith(PNG)

@@ -1,0 +1,115 @@
+"""Movements of space, the law that tells which are linear, and the collapse of affine layers.
+
+python experiments/geometry.py
+
+Rows S34 to S41 of the notes. The notes call translation linear; the law says otherwise. And three dense
+layers without relu are one dense layer, exactly, and learn no more than it does.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnaive import command, data, files, geometry, layers, optimizers, plots, training
+
+BATCH_SIZE = 128
+MIN_UPDATES = 2345  # as many as 5 epochs of MNIST
+
+MAPS = {
+    "rotation by 30 degrees": geometry.rotation(np.pi / 6),
+    "scaling by 1.5 and 0.5": geometry.scaling(jnp.array([1.5, 0.5])),
+    "shear by 0.5": geometry.shear(0.5),
+    "translation by (1, 0.5)": geometry.translation(jnp.array([1.0, 0.5])),
+    "affine: all of them": geometry.compose(
+        geometry.translation(jnp.array([1.0, 0.5])),
+        geometry.compose(
+            geometry.shear(0.5),
+            geometry.compose(geometry.scaling(jnp.array([1.5, 0.5])), geometry.rotation(np.pi / 6)),
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Show what maps do to the plane, which are linear, and that affine layers collapse."""
+
+    dataset: str | None = None
+    """by default mnist, or digits when mnist cannot be had"""
+    hidden: tuple[int, int] = (128, 64)
+    """units of the two hidden layers"""
+    epochs: int | None = None
+    """how often every example is seen; by default 5, or more when that makes fewer than 2,345 updates"""
+    seeds: int = 8
+    """networks of each kind"""
+    out: Path = Path("runs/geometry")
+    """folder for the figure"""
+
+
+def main(options: Options) -> dict[str, np.ndarray]:
+    """Returns the test accuracies of each kind of network, one a seed."""
+    with command.usage():
+        for name, value, least in (("seeds", options.seeds, 2), ("epochs", options.epochs or 1, 1)):
+            if value < least:
+                raise ValueError(f"{name}: got {value}, expected {least} or more")
+        if options.dataset is not None:
+            data.check_name(options.dataset)
+    files.make_folder(options.out)
+    print_linearity()
+    plots.maps(options.out / "maps.png", MAPS)
+
+    dataset = data.load(options.dataset)
+    inputs, classes = dataset.num_features, len(dataset.class_names)
+    first, second = options.hidden
+    networks = {
+        "one dense layer": [layers.dense(inputs, classes)],
+        "three, no relu": [
+            layers.dense(inputs, first),
+            layers.dense(first, second),
+            layers.dense(second, classes),
+        ],
+        "three, with relu": [
+            layers.dense(inputs, first, layers.relu, layers.he_normal),
+            layers.dense(first, second, layers.relu, layers.he_normal),
+            layers.dense(second, classes),
+        ],
+    }
+    epochs = options.epochs or max(5, MIN_UPDATES // math.ceil(len(dataset.train.labels) / BATCH_SIZE))
+    print(f"\n{dataset.name}, {epochs} epochs, {options.seeds} seeds: test accuracy")
+    accuracies = {}
+    for name, stages in networks.items():
+        recipe = training.Recipe(layers.sequential(*stages), optimizers.nesterov(0.02), batch_size=BATCH_SIZE)
+        params = [
+            training.train(jax.random.key(seed), dataset.train, recipe, epochs)[0]
+            for seed in range(options.seeds)
+        ]
+        accuracies[name] = np.array([training.evaluate(p, dataset.test, recipe).accuracy for p in params])
+        print(f"{name:24}{accuracies[name].mean():.4f} +- {accuracies[name].std(ddof=1):.4f}")
+        if name == "three, no relu":
+            one = training.Recipe(layers.sequential(layers.dense(inputs, classes)), recipe.optimizer)
+            chain = training.evaluate(params[0], dataset.test, recipe).logits
+            alone = training.evaluate((geometry.collapse(params[0]),), dataset.test, one).logits
+            print(f"{'  as one layer':24}logits differ by at most {jnp.abs(chain - alone).max():.1e}")
+    print(f"saved {options.out}/maps.png")
+    return accuracies
+
+
+def print_linearity() -> None:
+    """The law ``f(a x + b y) = a f(x) + b f(y)`` on random points, for each map."""
+    x, y = jax.random.normal(jax.random.key(0), (2, 2))
+    print("f(a x + b y) - (a f(x) + b f(y)):  any a, b;  a + b = 1")
+    for name, f in MAPS.items():
+        gaps = [
+            float(jnp.abs(geometry.linearity_gap(lambda p, f=f: geometry.apply(f, p), x, y, a, b)).max())
+            for a, b in ((2.0, -3.0), (4.0, -3.0))
+        ]
+        verdict = "linear" if gaps[0] < 1e-5 else "affine, not linear" if gaps[1] < 1e-5 else "neither"
+        print(f"{name:26}{gaps[0]:8.1e}{gaps[1]:10.1e}  {verdict}")
+
+
+if __name__ == "__main__":
+    command.run(main, Options)
