@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "jaxnaive"
 CORE = (
+    "geometry",
     "layers",
     "losses",
     "optimizers",
