@@ -91,7 +91,7 @@ def _parse(options: type[Options]) -> Options:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split())
 
 

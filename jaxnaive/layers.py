@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
+from jaxnaive.operations import relu
+
 Params = PyTree[Array]
 Activation = Callable[[Array], Array]
 Initializer = Callable[[Array, tuple[int, ...]], Array]  # key, shape -> weights
@@ -31,12 +33,6 @@ class Layer(NamedTuple):
 def identity(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The activation that is none: a dense layer with it is an affine map."""
     return x
-
-
-def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Rectified linear unit, ``max(x, 0)``, element by element. Its derivative at 0 is taken to be 0."""
-    # jnp.maximum would share the derivative between its two arguments at 0, and give 1/2 there.
-    return jnp.where(x > 0, x, jnp.zeros_like(x))
 
 
 def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch classes"]:

@@ -9,6 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "jaxnaive"
 CORE = (
+    "tensors",
+    "operations",
     "geometry",
     "layers",
     "losses",

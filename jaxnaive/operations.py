@@ -1,0 +1,256 @@
+"""Tensor operations from scalars: functions of single numbers, lifted to arrays by ``vmap``, axis by axis.
+
+Beside them stand the Python loops of the book, on NumPy arrays. ``vmap`` says what is done to each number, a
+loop also in which order; that is why only the first can be compiled into fast programs.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Num, Shaped
+
+Shape = tuple[int, ...]
+
+
+# --- element by element ------------------------------------------------------------------------------
+
+
+def elementwise(scalar: Callable[..., Array]) -> Callable[..., Array]:
+    """Lift a function of scalars to arrays of one shape: ``vmap`` it over every axis they have."""
+
+    def lifted(*arrays: Array) -> Array:
+        function = scalar
+        for _ in range(arrays[0].ndim):
+            function = jax.vmap(function)
+        return function(*arrays)
+
+    return lifted
+
+
+def relu(x: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
+    """Rectified linear unit, ``max(x, 0)``, element by element. Its derivative at 0 is taken to be 0."""
+    # jnp.maximum would share the derivative between its two arguments at 0, and give 1/2 there.
+    return elementwise(lambda a: jnp.where(a > 0, a, jnp.zeros_like(a)))(x)
+
+
+def add(x: Num[Array, "..."], y: Num[Array, "..."]) -> Num[Array, "..."]:
+    """``x + y``, the smaller one broadcast to the other. Raises ``ValueError`` when the shapes do not fit."""
+    shape = broadcast_shape(x.shape, y.shape)
+    return elementwise(lambda a, b: a + b)(broadcast(x, shape), broadcast(y, shape))
+
+
+def multiply(x: Num[Array, "..."], y: Num[Array, "..."]) -> Num[Array, "..."]:
+    """``x * y``, entry by entry: not the dot product. Otherwise as ``add``."""
+    shape = broadcast_shape(x.shape, y.shape)
+    return elementwise(lambda a, b: a * b)(broadcast(x, shape), broadcast(y, shape))
+
+
+def loop_relu(x: np.ndarray) -> np.ndarray:
+    """``relu`` as a loop."""
+    result = x.copy()
+    for at in np.ndindex(x.shape):
+        result[at] = max(x[at], x.dtype.type(0))
+    return result
+
+
+def loop_add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """``add`` of two arrays of one shape, as a loop."""
+    if x.shape != y.shape:
+        raise ValueError(f"loop_add: got shapes {x.shape} and {y.shape}, expected the same")
+    result = x.copy()
+    for at in np.ndindex(x.shape):
+        result[at] = x[at] + y[at]
+    return result
+
+
+# --- broadcasting: add axes to the smaller array, then repeat it along them --------------------------
+
+
+def broadcast_shape(a: Shape, b: Shape) -> Shape:
+    """The shape to which two arrays can both be broadcast.
+
+    Raises:
+      ValueError: there is none.
+
+    >>> broadcast_shape((64, 3, 32, 10), (32, 10))
+    (64, 3, 32, 10)
+    """
+    rank = max(len(a), len(b))
+    pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
+    shape = []
+    for axis, (m, n) in enumerate(pairs, -rank):
+        if m != n and 1 not in (m, n):
+            raise ValueError(
+                f"broadcasting: got shapes {a} and {b}, expected lengths that are equal or 1 when written "
+                f"flush right; axis {axis} has {m} and {n}"
+            )
+        shape.append(n if m == 1 else m)
+    return tuple(shape)
+
+
+def new_axis(x: Shaped[Array, "..."], axis: int, length: int) -> Shaped[Array, "..."]:
+    """``x`` again and again along a new axis: ``vmap`` of a function that does not look at its argument."""
+    return jax.vmap(lambda _: x, out_axes=axis)(jnp.arange(length))
+
+
+def add_axes(x: Shaped[Array, "..."], rank: int) -> Shaped[Array, "..."]:
+    """The first step of broadcasting: axes of length 1 in front, until there are ``rank``."""
+    if rank < x.ndim:
+        raise ValueError(f"add axes: got shape {x.shape}, expected at most {rank} axes")
+    for _ in range(rank - x.ndim):
+        x = new_axis(x, 0, 1)
+    return x
+
+
+def repeat(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
+    """The second step: along its axes of length 1, repeat ``x`` until it has this shape of the same rank."""
+    if x.ndim != len(shape) or any(n not in (1, wanted) for n, wanted in zip(x.shape, shape, strict=True)):
+        raise ValueError(f"repeat: got shape {x.shape}, expected in every axis 1 or the length in {shape}")
+    for axis, (length, wanted) in enumerate(zip(x.shape, shape, strict=True)):
+        if length != wanted:
+            x = new_axis(jax.lax.index_in_dim(x, 0, axis, keepdims=False), axis, wanted)
+    return x
+
+
+def broadcast(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
+    """Both steps. Compiled together with what uses it, no copy is made.
+
+    >>> broadcast(jnp.array([1, 2, 3]), (2, 3)).tolist()
+    [[1, 2, 3], [1, 2, 3]]
+    """
+    return repeat(add_axes(x, len(shape)), shape)
+
+
+def loop_broadcast(x: np.ndarray, shape: Shape) -> np.ndarray:
+    """``broadcast`` as a loop."""
+    result = np.empty(shape, x.dtype)
+    for at in np.ndindex(shape):
+        own = at[len(at) - x.ndim :]
+        result[at] = x[tuple(0 if n == 1 else i for i, n in zip(own, x.shape, strict=True))]
+    return result
+
+
+# --- dot: sums of products ---------------------------------------------------------------------------
+
+
+def dot(x: Num[Array, " n"], y: Num[Array, " n"]) -> Num[Array, ""]:
+    """Vector . vector -> number: ``sum_i x_i y_i``. Raises ``ValueError`` unless they are of one length."""
+    _check_dot(x, y, 1, 1)
+    return jnp.sum(multiply(x, y), dtype=x.dtype)
+
+
+def matrix_vector(x: Num[Array, "rows n"], y: Num[Array, " n"]) -> Num[Array, " rows"]:
+    """Matrix . vector -> vector: ``dot`` mapped over the rows of ``x``."""
+    _check_dot(x, y, 2, 1)
+    return jax.vmap(dot, in_axes=(0, None))(x, y)
+
+
+def matmul(x: Num[Array, "rows n"], y: Num[Array, "n columns"]) -> Num[Array, "rows columns"]:
+    """Matrix . matrix -> matrix: ``dot`` mapped twice, over the rows of ``x`` and the columns of ``y``.
+
+    >>> matmul(jnp.array([[1, 2], [3, 4]]), jnp.array([[0, 1], [1, 0]])).tolist()
+    [[2, 1], [4, 3]]
+    """
+    _check_dot(x, y, 2, 2)
+    return jax.vmap(matrix_vector, in_axes=(None, 1), out_axes=1)(x, y)
+
+
+def tensor_dot(x: Num[Array, "*left n"], y: Num[Array, " n *right"]) -> Num[Array, "..."]:
+    """``(a,b,c,d) . (d,e) -> (a,b,c,e)``: ``dot`` mapped over every axis but the two that it sums."""
+    _check_dot(x, y, x.ndim, y.ndim)
+    mapped = dot
+    for _ in range(y.ndim - 1):
+        mapped = jax.vmap(mapped, in_axes=(None, -1), out_axes=-1)
+    for _ in range(x.ndim - 1):
+        mapped = jax.vmap(mapped, in_axes=(0, None))
+    return mapped(x, y)
+
+
+def loop_dot(x: np.ndarray, y: np.ndarray) -> np.generic:
+    """``dot`` as a loop."""
+    _check_dot(x, y, 1, 1)
+    total = x.dtype.type(0)
+    for i in range(len(x)):
+        total += x[i] * y[i]
+    return total
+
+
+def loop_matrix_vector(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """``matrix_vector`` as a loop around ``loop_dot``."""
+    _check_dot(x, y, 2, 1)
+    result = np.empty(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        result[i] = loop_dot(x[i], y)
+    return result
+
+
+def loop_matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """``matmul`` as two loops around ``loop_dot``: three in all."""
+    _check_dot(x, y, 2, 2)
+    result = np.empty((x.shape[0], y.shape[1]), x.dtype)
+    for i, j in product(range(x.shape[0]), range(y.shape[1])):
+        result[i, j] = loop_dot(x[i], y[:, j])
+    return result
+
+
+def _check_dot(x: Array | np.ndarray, y: Array | np.ndarray, *ranks: int) -> None:
+    if (x.ndim, y.ndim) != ranks or 0 in ranks or x.shape[-1] != y.shape[0]:
+        raise ValueError(
+            f"dot: got shapes {x.shape} and {y.shape}, expected ranks {ranks[0] or 1} and {ranks[1] or 1}, "
+            "and the last axis of the first as long as the first axis of the second"
+        )
+
+
+# --- the same entries in another shape ---------------------------------------------------------------
+
+
+def reshape(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
+    """The same entries in the same reading order: every entry keeps its number, counted row by row.
+
+    Raises:
+      ValueError: the shape has room for more entries, or for fewer.
+
+    >>> reshape(jnp.array([[0, 1], [2, 3], [4, 5]]), (2, 3)).tolist()
+    [[0, 1, 2], [3, 4, 5]]
+    """
+    if min(shape, default=0) < 0 or math.prod(shape) != x.size:
+        raise ValueError(f"reshape: got shapes {x.shape} and {shape}, expected as many entries in both")
+    if x.size == 0:
+        return jnp.zeros(shape, x.dtype)  # no entry, so no place to take one from
+
+    def entries(first: Array | int, shape: Shape) -> Array:
+        if not shape:
+            return x[jnp.unravel_index(first, x.shape)]
+        length, *rest = shape
+        return jax.vmap(lambda i: entries(first + i * math.prod(rest), tuple(rest)))(jnp.arange(length))
+
+    return entries(0, shape)
+
+
+def transpose(x: Shaped[Array, "..."], axes: Shape | None = None) -> Shaped[Array, "..."]:
+    """The axes in another order: ``vmap`` of the identity that takes one axis and returns it as another.
+
+    No reshape, whatever the notes say: the reading order of the entries changes.
+
+    Args:
+      x: any array.
+      axes: the old axis that each new one is; by default all of them backwards.
+
+    Raises:
+      ValueError: ``axes`` does not name every axis once, counted from 0.
+
+    >>> transpose(jnp.array([[0, 1], [2, 3], [4, 5]])).tolist()
+    [[0, 2, 4], [1, 3, 5]]
+    """
+    axes = tuple(reversed(range(x.ndim))) if axes is None else axes
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: got axes {axes} and shape {x.shape}, expected each of its axes once")
+    if not axes:
+        return x
+    first, *rest = axes
+    others = tuple(axis - (axis > first) for axis in rest)  # as they are numbered without the first
+    return jax.vmap(lambda part: transpose(part, others), in_axes=first)(x)
