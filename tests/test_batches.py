@@ -75,6 +75,6 @@ def test_s18_a_row_of_the_table_takes_its_slice():
         (np.zeros((10, 2), np.uint8), np.zeros((10, 3), np.int32), r"labels: got int32 of shape \(10, 3\)"),
     ],
 )
-def test_b4_b5_b8_examples_that_do_not_fit_together_are_refused(images, labels, message, as_a_user):
+def test_s79_b4_b5_b8_examples_that_do_not_fit_together_are_refused(images, labels, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         batches.check(Examples(images, labels))

@@ -255,6 +255,19 @@ def test_schedules_are_linear_between_their_points(updates):
     assert mnist.make_schedule("constant", 0.6, updates) == 0.6
 
 
+def test_s50_the_four_steps_are_timed_one_by_one(capsys):
+    from experiments import steps
+
+    costs = steps.main(steps.Options(batch_size=64))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(costs) == 4 and len(lines) == 5
+    assert costs["2, 3 run forward, loss"] > 0 and costs["4a gradient"] > 0
+    shares = [int(line.split("us")[1].strip("% ")) for line in lines[1:]]
+    assert abs(sum(shares) - 100) <= 2
+    with pytest.raises(command.UsageError, match="batch size: got 0"):
+        steps.main(steps.Options(batch_size=0))
+
+
 def test_help_names_every_option(home):
     text = run(home, "--help").stdout
     for option in ("dataset", "hidden", "optimizer", "learning-rate", "epochs", "batch-size", "seed", "out"):

@@ -85,7 +85,7 @@ def test_s54_the_update_is_minus_learning_rate_times_gradient():
     np.testing.assert_array_equal(updates["w"], [-1.0, 2.0])
 
 
-def test_updates_leave_the_old_parameters_as_they_were():
+def test_s68_updates_leave_the_old_parameters_as_they_were():
     params = {"w": jnp.array([1.0, 2.0])}
     new = optimizers.apply_updates(params, {"w": jnp.array([0.5, 0.5])})
     np.testing.assert_array_equal(params["w"], [1.0, 2.0])

@@ -56,7 +56,7 @@ def test_s53_s81_128_of_60000_gives_the_parameters_of_a_python_loop(mnist):
     assert_trees_close(params, python_loop(recipe, KEY, mnist.train, 1), rtol=1e-3, atol=1e-5)
 
 
-def test_s86_gradients_equal_float64_central_differences_leaf_by_leaf(toy, x64):
+def test_s83_s86_gradients_equal_float64_central_differences_leaf_by_leaf(toy, x64):
     recipe = toy_recipe()
     params = jax.tree.map(lambda a: a.astype(jnp.float64), recipe.model.init(KEY))
     weight = jnp.array([1, 1, 1, 1, 1, 0, 0], jnp.float64)
