@@ -33,8 +33,9 @@ def elementwise(scalar: Callable[..., Array]) -> Callable[..., Array]:
 
 def relu(x: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
     """Rectified linear unit, ``max(x, 0)``, element by element. Its derivative at 0 is taken to be 0."""
-    # jnp.maximum would share the derivative between its two arguments at 0, and give 1/2 there.
-    return elementwise(lambda a: jnp.where(a > 0, a, jnp.zeros_like(a)))(x)
+    # jnp.maximum would share the derivative between its two arguments at 0, and give 1/2 there. NaN is not
+    # below 0, so it comes out as it went in, and a run that has gone wrong does not look healthy.
+    return elementwise(lambda a: jnp.where(a <= 0, jnp.zeros_like(a), a))(x)
 
 
 def add(x: Num[Array, "..."], y: Num[Array, "..."]) -> Num[Array, "..."]:

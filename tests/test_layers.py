@@ -125,6 +125,7 @@ def test_s72_softmax_is_a_distribution_equal_to_jax_nn(scale):
 
 
 def test_relu_equals_jax_nn_with_derivative_0_at_0():
+    assert np.isnan(layers.relu(jnp.array([jnp.nan])))
     x = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0])
     np.testing.assert_array_equal(layers.relu(x), jax.nn.relu(x))
     np.testing.assert_array_equal(jax.vmap(jax.grad(layers.relu))(x), [0, 0, 0, 1, 1])
