@@ -56,9 +56,7 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
     """
     columns, labels = 10, np.asarray(dataset.test.labels)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    right = np.flatnonzero(predicted == labels)[: 2 * columns]
-    wrong = np.flatnonzero(predicted != labels)
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][: 3 * columns]
+    right, wrong = right_and_wrong(probabilities, labels)
     names = dataset.class_names
     short = max(map(len, names)) <= 2
     figure = _figure(11.0, 8.0)
@@ -77,6 +75,18 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
             axes.set_title((" " if short else "\n").join(words), fontsize=9 if short else 7, color=color)
             axes.imshow(_picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest")
     _save(figure, path)
+
+
+def right_and_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples that are classified correctly, in order, and the others, the most confident first.
+
+    Args:
+      probabilities: ``[examples, classes]``.
+      labels: ``[examples]``.
+    """
+    right = probabilities.argmax(axis=1) == labels
+    wrong = np.flatnonzero(~right)
+    return np.flatnonzero(right), wrong[np.argsort(-probabilities.max(axis=1)[wrong], kind="stable")]
 
 
 def slices(path: Path, images: np.ndarray, size: int) -> None:

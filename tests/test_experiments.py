@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
+from conftest import assert_trees_close
 
 from experiments import book, mnist
-from jaxnaive import command
+from jaxnaive import checkpoints, command, layers, optimizers, plots, training
 
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -162,6 +164,51 @@ def test_no_epochs_is_a_run_too(digits, tmp_path):
     assert result.history.loss.size == 0 and (tmp_path / "metrics.jsonl").read_text() == ""
 
 
+def test_every_option_is_followed_and_everything_is_saved_as_it_was(digits, tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        plots, "predictions", lambda path, dataset, probabilities: shown.update(p=probabilities)
+    )
+    options = mnist.Options(
+        dataset="digits", hidden=(16, 12), optimizer="sgd", learning_rate=0.1, schedule="constant", epochs=2,
+        batch_size=32, seed=3, out=tmp_path, data_dir=tmp_path / "data",
+    )  # fmt: skip
+    result = mnist.main(options)
+    recipe = training.Recipe(layers.mlp(64, 16, 12, 10), optimizers.sgd(0.1), batch_size=32)
+    params, history = training.train(jax.random.key(3), digits.train, recipe, 2)
+    assert_trees_close(result.params, params, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result.history.loss, history.loss, rtol=1e-5)
+    assert (tmp_path / "data" / "jaxnaive" / "digits").is_dir()
+
+    saved = checkpoints.load_params(tmp_path / "params.safetensors", params)
+    assert_trees_close(saved, result.params)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose([line["loss"] for line in lines], np.ravel(result.history.loss), rtol=1e-6)
+    right = shown["p"].argmax(axis=1) == digits.test.labels
+    assert abs(right.mean() - result.accuracy) < 1e-6
+    np.testing.assert_allclose(shown["p"].sum(axis=1), 1, atol=1e-5)
+
+
+def test_an_optimizer_of_optax_is_followed(digits, tmp_path):
+    import optax
+
+    options = mnist.Options(
+        dataset="digits", hidden=(), optimizer="optax.adam", learning_rate=0.01, schedule="linear", epochs=2,
+        out=tmp_path, data_dir=tmp_path,
+    )  # fmt: skip
+    with jax.numpy_dtype_promotion("standard"):  # optax relies on it
+        schedule = optax.linear_schedule(0.01, 0.0, 12)
+        recipe = training.Recipe(layers.mlp(64, 10), optax.adam(schedule), batch_size=256)
+        params, _ = training.train(jax.random.key(0), digits.train, recipe, 2)
+        assert_trees_close(mnist.main(options).params, params, rtol=1e-4, atol=1e-6)
+
+
+def test_right_is_in_order_and_wrong_by_confidence():
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.5, 0.5]])
+    right, wrong = plots.right_and_wrong(probabilities, np.array([0, 1, 0, 1, 0]))
+    assert right.tolist() == [0, 3, 4] and wrong.tolist() == [2, 1]
+
+
 def test_s48_a_run_stops_at_the_loss_it_is_told(tmp_path):
     options = mnist.Options(dataset="digits", epochs=50, stop_at_loss=0.5, out=tmp_path, data_dir=tmp_path)
     result = mnist.main(options)
@@ -201,10 +248,7 @@ def mnist_options(mnist: object, tmp_path):
 
 def test_s96_rmsprop_as_in_the_book(mnist):
     """Keras, rmsprop at 0.001, 5 epochs, batch 128: test accuracy .9777 to .9813 in published runs."""
-    import jax
     import optax
-
-    from jaxnaive import layers, training
 
     model = layers.sequential(layers.dense(784, 512, layers.relu), layers.dense(512, 10))
     recipe = training.Recipe(model, optax.rmsprop(1e-3, decay=0.9, eps=1e-7))
@@ -241,6 +285,21 @@ def test_s93_the_books_check_can_fail():
         book.check_losses("published", published)
     with pytest.raises(command.MissedError):
         book.check_accuracy(np.full(8, 0.83))
+
+
+def test_s93_the_books_main_checks_losses_and_accuracy(monkeypatch):
+    loss = np.full((10, 469), 1.0)
+    loss[list(book.PUBLISHED), book.PRINTED] = np.array(list(book.PUBLISHED.values())).mean(axis=1)
+    runs = {"loss": loss, "accuracy": 0.815}
+    monkeypatch.setattr(book.data, "load", lambda *_, **__: None)
+    monkeypatch.setattr(book, "run", lambda seed, mnist, show: (runs["loss"], runs["accuracy"]))
+    np.testing.assert_array_equal(book.main(book.Options()), np.full(8, 0.815))
+    runs["accuracy"] = 0.79
+    with pytest.raises(command.MissedError, match="expected a mean test accuracy"):
+        book.main(book.Options())
+    runs["accuracy"], runs["loss"] = 0.815, loss + 0.06
+    with pytest.raises(command.MissedError, match="the run above: epoch"):
+        book.main(book.Options())
 
 
 @pytest.mark.parametrize("updates", [1, 10, 705])
