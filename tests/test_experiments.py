@@ -138,12 +138,17 @@ def test_a_run_that_diverges_says_so(home, tmp_path):
 
 
 def test_ctrl_c_is_one_line_and_exit_130(home, tmp_path):
+    # A shell starts what is in the background with the signal ignored, and this is inherited.
+    listening = (
+        "import runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "del sys.argv[0]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
     process = subprocess.Popen(
-        [sys.executable, ROOT / "experiments/mnist.py", "--dataset", "digits", "--epochs", "1000000",
-         "--schedule", "constant", "--learning-rate", "0.001", "--out", tmp_path / "out"],
+        [sys.executable, "-c", listening, ROOT / "experiments/mnist.py", "--dataset", "digits", "--epochs",
+         "1000000", "--schedule", "constant", "--learning-rate", "0.001", "--out", tmp_path / "out"],
         env=home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        # A shell starts what is in the background with the signal ignored, and this is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert process.stderr is not None
     seen = ""

@@ -36,7 +36,7 @@ def test_s23_a_network_is_tensor_operations():
     params = model.init(jax.random.key(0))
     names = set(primitives(jax.make_jaxpr(model.forward)(params, jnp.ones((128, 784))).jaxpr))
     assert {"dot_general", "add", "select_n"} <= names  # dot, +, relu
-    assert names <= {"dot_general", "add", "select_n", "gt", "reshape", "broadcast_in_dim"}
+    assert names <= {"dot_general", "add", "select_n", "le", "reshape", "broadcast_in_dim"}
 
 
 # --- element by element ------------------------------------------------------------------------------
