@@ -34,8 +34,8 @@ class Options:
     """units of the hidden layers"""
     optimizer: str = "nesterov"
     """sgd, nesterov, or any of optax's, such as optax.adam"""
-    learning_rate: float = 0.6
-    """at its highest"""
+    learning_rate: float | None = None
+    """at its highest; by default 0.6, which suits nesterov, and 0.002 for optax's, which suits optax.adam"""
     schedule: Literal["constant", "linear", "one-cycle"] = "one-cycle"
     """linear falls to 0; one-cycle rises for three tenths of the run first"""
     epochs: int | None = None
@@ -87,21 +87,25 @@ def main(options: Options) -> Result:
     with tqdm(range(epochs), desc="train", unit="epoch") as progress:
         for epoch in progress:
             state, loss = train_epoch(state, examples)
-            rows.append(check_finite(np.asarray(loss), epoch))
+            rows.append(np.asarray(loss))
+            check_finite(rows[-1], epoch)
             progress.set_postfix(loss=f"{rows[-1].mean():.4f}", refresh=False)
             if rows[-1].mean() < options.stop_at_loss:
                 break
-    history = training.History(jnp.reshape(jnp.array(rows), (len(rows), -1 if rows else 0)))
+    history = training.History(jnp.stack(rows) if rows else jnp.zeros((0, 0)))
     clock.lap("train")
 
     test = training.evaluate(state.params, dataset.test, recipe)
     accuracy = float(test.accuracy)
     clock.lap("test")
+    if not np.isfinite(test.loss):
+        raise command.MissedError("the test loss is not finite; lower --learning-rate")
+    save_results(options.out, state.params, history)
     print(f"seconds: {clock}")
     print(f"test loss {test.loss:.4f}")
     print(f"test accuracy {accuracy:.4f}", flush=True)
-
-    save(options.out, dataset, state.params, history, test)
+    save_pictures(options.out, dataset, history, test)
+    print(f"saved {options.out}/: metrics.jsonl, params.safetensors, curves.png, predictions.png")
     return Result(state.params, history, accuracy)
 
 
@@ -111,8 +115,8 @@ def plan(options: Options, dataset: data.Dataset) -> tuple[training.Recipe, int]
     steps = math.ceil(len(dataset.train.labels) / options.batch_size)
     epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
     model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
-    rate = make_schedule(options.schedule, options.learning_rate, epochs * steps)
-    optimizer = make_optimizer(options.optimizer)(rate)
+    highest = options.learning_rate or (0.002 if options.optimizer.startswith("optax.") else 0.6)
+    optimizer = make_optimizer(options.optimizer)(make_schedule(options.schedule, highest, epochs * steps))
     return training.Recipe(model, optimizer, batch_size=options.batch_size), epochs
 
 
@@ -121,7 +125,8 @@ def check(options: Options) -> None:
     if options.dataset is not None:
         data.check_name(options.dataset)
     make_optimizer(options.optimizer)
-    optimizers.check_learning_rate(options.learning_rate)
+    if options.learning_rate is not None:
+        optimizers.check_learning_rate(options.learning_rate)
     for name, value, least in (
         ("epochs", options.epochs, 0),
         ("batch size", options.batch_size, 1),
@@ -147,8 +152,11 @@ def make_optimizer(name: str) -> Callable[[Any], Any]:
 
     try:
         make = getattr(optax, name.removeprefix("optax."))
-        optimizer = make(0.1)
-        jax.eval_shape(lambda params: optimizer.update(params, optimizer.init(params), params), np.zeros(1))
+        optimizer = make(lambda count: 0.1)
+        params = jnp.ones(1)
+        updates, _ = optimizer.update(params, optimizer.init(params), params)
+        if not updates[0] < 0:
+            raise ValueError("a positive gradient should make the parameter smaller")
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"optimizer: got {name!r}, expected sgd, nesterov, or one of optax's that takes a learning rate, "
@@ -166,31 +174,34 @@ def make_schedule(name: str, highest: float, updates: int) -> optimizers.Learnin
     return lambda count: jnp.interp(count.astype(jnp.float32), times * updates, highest * rates)
 
 
-def check_finite(loss: np.ndarray, epoch: int) -> np.ndarray:
-    """The losses of an epoch as they are; raise ``MissedError`` unless all are finite."""
+def check_finite(loss: np.ndarray, epoch: int) -> None:
+    """Raise ``MissedError`` unless all losses of an epoch are finite."""
     if not np.isfinite(loss).all():
         step = np.flatnonzero(~np.isfinite(loss))[0]
         raise command.MissedError(
             f"the loss is not finite from step {step} of epoch {epoch} on; lower --learning-rate"
         )
-    return loss
 
 
-def save(
-    out: Path, dataset: data.Dataset, params: Any, history: training.History, test: training.Evaluation
-) -> None:
-    """Write the history, the parameters and the pictures."""
+def save_results(out: Path, params: Any, history: training.History) -> None:
+    """Write the loss of every step, and the parameters."""
+    losses = np.asarray(history.loss).tolist()
     with files.replacing(out / "metrics.jsonl") as temporary:
         lines = (
-            json.dumps({"epoch": epoch, "step": step, "loss": float(loss)})
-            for epoch, row in enumerate(history.loss)
+            json.dumps({"epoch": epoch, "step": step, "loss": loss})
+            for epoch, row in enumerate(losses)
             for step, loss in enumerate(row)
         )
         temporary.write_text("".join(line + "\n" for line in lines))
     checkpoints.save_params(out / "params.safetensors", params)
+
+
+def save_pictures(
+    out: Path, dataset: data.Dataset, history: training.History, test: training.Evaluation
+) -> None:
+    """Draw the learning curve, and predictions that are right and wrong."""
     plots.curves(out / "curves.png", history, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
     plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
-    print(f"saved {out}/: metrics.jsonl, params.safetensors, curves.png, predictions.png")
 
 
 class Clock:

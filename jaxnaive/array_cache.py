@@ -58,7 +58,7 @@ def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
             if sha256(folder / f"{name}.npy") != digest:
                 raise ValueError(f"{name}.npy: the sha256 is not the one in {MANIFEST}")
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["sha256"]}
-        return arrays, manifest["about"]
+        return arrays, dict(manifest["about"])
     except PermissionError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

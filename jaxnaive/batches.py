@@ -81,7 +81,11 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
     """One row of floats an example, from any layout: ``[n,28,28]``, ``[n,28,28,1]``, ``[n,1,28,28]``.
 
     uint8 is a grey value: 0..255 becomes 0..1. Floats are taken as they are.
+
+    Raises:
+      ValueError: the images are neither uint8 nor floats: whether to scale other integers would be a guess.
     """
+    _check_dtype(images)
     rows = jnp.asarray(images).reshape(images.shape[0], -1)
     return rows.astype(jnp.float32) / 255 if rows.dtype == jnp.uint8 else rows
 
@@ -95,13 +99,17 @@ def check_batch_size(batch_size: int, examples: int) -> None:
 def check(examples: Examples) -> None:
     """Raise ``ValueError`` unless shapes and dtypes fit together. Values are checked where data comes in."""
     images, labels = examples
-    if images.ndim < 2 or images.shape[0] == 0:
+    if images.ndim < 2 or images.size == 0:
         raise ValueError(f"images: got shape {images.shape}, expected [examples, ...], at least one")
-    if not (images.dtype == jnp.uint8 or jnp.issubdtype(images.dtype, jnp.floating)):
-        raise ValueError(f"images: got {images.dtype}, expected uint8 or float32")
+    _check_dtype(images)
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
             f"labels: got {labels.dtype} of shape {labels.shape}, expected an integer an example"
         )
     if len(images) != len(labels):
         raise ValueError(f"got {len(images)} images and {len(labels)} labels, expected as many of each")
+
+
+def _check_dtype(images: AnyArray) -> None:
+    if not (images.dtype == jnp.uint8 or jnp.issubdtype(images.dtype, jnp.floating)):
+        raise ValueError(f"images: got {images.dtype}, expected uint8 or float32")

@@ -14,7 +14,7 @@ from jaxnaive import files
 from jaxnaive.layers import Params
 
 
-def save_params(path: Path, params: Params) -> None:
+def save_params(path: Path, params: PyTree) -> None:
     """Write parameters; the names are the paths in the tree, such as ``0.w``.
 
     Raises:
@@ -22,7 +22,8 @@ def save_params(path: Path, params: Params) -> None:
     """
     with files.replacing(path) as temporary:
         # Not save_file(), which makes files that nobody else may read.
-        arrays = {name: np.asarray(leaf) for name, leaf in _named(params)}
+        # In C order, because safetensors writes the memory as it lies.
+        arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(params)}
         temporary.write_bytes(safetensors.numpy.save(arrays))
 
 

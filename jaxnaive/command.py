@@ -84,8 +84,8 @@ def _parse(options: type[Options]) -> Options:
         if not error.code:
             raise
         # tyro explains in a box of several lines; what stands above its first rule is the message.
-        lines = re.findall(r"^│ (.*?) *│$", captured.getvalue(), re.MULTILINE)
-        message = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
+        lines = re.findall(r"^[│|] (.*?) *[│|]$", captured.getvalue(), re.MULTILINE)
+        message = " ".join(itertools.takewhile(lambda line: line[:1] not in ("─", "-"), lines))
         _fail(f"error: {message}; see --help", 2)
 
 

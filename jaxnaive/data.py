@@ -8,11 +8,13 @@ import difflib
 import logging
 import math
 import os
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnaive import array_cache, batches, downloads
@@ -65,8 +67,7 @@ def load(name: str | None = None, *, data_dir: Path | None = None, manual_dir: P
         try:
             return load("mnist", data_dir=data_dir, manual_dir=manual_dir)
         except ConnectionError as error:
-            logger.warning("%s", error)
-            logger.warning("NO MNIST: using scikit-learn's 8 x 8 digits instead")
+            logger.warning("NO MNIST, using scikit-learn's 8 x 8 digits instead: %s", error)
             return load("digits", data_dir=data_dir, manual_dir=manual_dir)
     check_name(name)
     if name.endswith(".npz"):
@@ -75,7 +76,7 @@ def load(name: str | None = None, *, data_dir: Path | None = None, manual_dir: P
     manual_dir = Path(
         manual_dir or os.environ.get("JAXNAIVE_MANUAL_DIR") or data_dir / "downloads" / "manual"
     ).expanduser()
-    cache = data_dir / "jaxnaive" / name
+    cache = data_dir / "jaxnaive" / name.replace("/", "-")
     if cached := array_cache.read(cache):
         arrays, about = cached
         return _dataset(name, arrays, about["class_names"])
@@ -132,18 +133,23 @@ def from_arrays(
                 f"{train.images.dtype} of shape {train.images.shape[1:]} as in the training images"
             )
     classes = 1 + max(int(train.labels.max()), int(test.labels.max()))
-    return Dataset(name, train, test, tuple(class_names or map(str, range(classes))))
+    return Dataset(name, train, test, tuple(map(str, range(classes) if class_names is None else class_names)))
 
 
 def check_name(name: str) -> None:
     """Raise ``ValueError``, with the nearest name there is, unless :func:`load` knows the name."""
     known = ["digits", *downloads.builder_names()]
-    if name.endswith(".npz") or name.split("/")[0] in known:
+    # A builder of tfds may have configurations, such as emnist/letters; the name becomes a folder's.
+    builder, _, configuration = name.partition("/")
+    if (
+        name.endswith(".npz")
+        or name in known
+        or (builder in known and re.fullmatch(r"[\w-]+", configuration))
+    ):
         return
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise ValueError(
-        f"dataset: got {name!r}, which is neither a name nor an .npz file; did you mean {nearest[0]!r}?"
-    )
+    nearest = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"dataset: got {name!r}, which is neither a name nor an .npz file{hint}")
 
 
 def _from_source(name: str, data_dir: Path, manual_dir: Path) -> Dataset:
@@ -179,7 +185,7 @@ def _from_npz(path: Path) -> Dataset:
     try:
         with np.load(path) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path}: not an .npz file of plain arrays ({error})") from error
     for images, labels, test_images, test_labels in names:
         if images in arrays and labels in arrays:
@@ -213,7 +219,7 @@ def _checked_images(images: Any) -> np.ndarray:
                 f"images: got integers from {array.min()} to {array.max()}, expected grey values, 0 to 255"
             )
         return array.astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating):
+    if jnp.issubdtype(array.dtype, jnp.floating):
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
         if bad := np.count_nonzero(~np.isfinite(array)):

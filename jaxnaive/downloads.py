@@ -5,6 +5,7 @@ downloading. MNIST and its relatives come as IDX files, which are read here, so 
 other builders prepare themselves with it. tfds is imported when it is needed: it takes half a second.
 """
 
+import contextlib
 import gzip
 import importlib.util
 import math
@@ -89,7 +90,10 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
     tf.config.set_visible_devices([], "GPU")  # TensorFlow would take the memory that JAX trains in
     if not builder.is_prepared() and not all(map(_answers, list(builder.url_infos or ())[:1])):
         raise ConnectionError(f"{name} is not in {data_dir}, and there is no network to download it")
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare()
+    except _download_errors() as error:
+        raise ConnectionError(f"{name} could not be downloaded ({error})") from error
     if not {"train", "test"} <= set(builder.info.splits):
         raise ValueError(f"{name}: expected splits train and test, got {', '.join(builder.info.splits)}")
     arrays = {}
@@ -165,10 +169,7 @@ def _download(
     if not _answers(next(iter(addresses.values()))):
         raise ConnectionError(f"{name} is not on this machine, and its server cannot be reached; {advice}")
 
-    import requests
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
-    from tensorflow_datasets.core.download.util import DownloadError
 
     manager = tfds.download.DownloadManager(
         download_dir=downloads,
@@ -178,10 +179,18 @@ def _download(
     )
     try:
         paths: Any = manager.download(addresses)
-    except (requests.RequestException, DownloadError, NonMatchingChecksumError) as error:
+    except _download_errors() as error:
         reason = " ".join(str(error).split())
         raise ConnectionError(f"{name} could not be downloaded; {advice} ({reason})") from error
     return {array_name: Path(path) for array_name, path in paths.items()}
+
+
+def _download_errors() -> tuple[type[Exception], ...]:
+    import requests
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+    from tensorflow_datasets.core.download.util import DownloadError
+
+    return requests.RequestException, DownloadError, NonMatchingChecksumError
 
 
 def _answers(url: str) -> bool:
@@ -191,16 +200,12 @@ def _answers(url: str) -> bool:
     answered = threading.Event()
 
     def probe() -> None:
-        try:
+        with contextlib.suppress(requests.RequestException):
             if requests.head(url, timeout=PROBE_SECONDS).status_code < 500:
                 answered.set()
-        except requests.RequestException:
-            pass
-        finally:
-            finished.set()
 
     # In a thread, because looking up a name has no time limit of its own.
-    finished = threading.Event()
-    threading.Thread(target=probe, daemon=True).start()
-    finished.wait(PROBE_SECONDS)
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
     return answered.is_set()

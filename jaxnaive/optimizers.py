@@ -6,7 +6,6 @@ to the parameters, and the next state. Nothing is changed in place.
 
 import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -112,7 +111,13 @@ def apply_updates(params: Params, updates: Params) -> Params:
 
 def check_learning_rate(learning_rate: Any) -> None:
     """Raise ``ValueError`` unless it is positive and finite. A schedule or a traced number is let through."""
-    if isinstance(learning_rate, Real) and not 0 < float(learning_rate) < math.inf:
+    if callable(learning_rate):
+        return
+    try:
+        value = float(learning_rate)
+    except jax.errors.ConcretizationTypeError:
+        return
+    if not 0 < value < math.inf:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
 

@@ -304,9 +304,10 @@ def grid_lines(low: float, high: float, lines: int, points: int = 40) -> Float[A
 
 def _picture(image: np.ndarray) -> np.ndarray:
     image = np.squeeze(image)
-    if image.ndim == 1:  # not a picture, but it can be looked at as a strip
-        image = image[None, :]
-    return image
+    if np.issubdtype(image.dtype, np.floating):
+        image = (image - image.min()) / max(float(np.ptp(image)), 1e-30)
+    is_picture = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4))
+    return image if is_picture else image.reshape(1, -1)  # a strip, so that it can be looked at all the same
 
 
 def _figure(width: float, height: float) -> Any:

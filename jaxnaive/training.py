@@ -23,7 +23,10 @@ PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time; bou
 
 
 class Recipe(NamedTuple):
-    """What is trained and how: all that defines a run besides its key, its data and its length."""
+    """What is trained and how: all that defines a run besides its key, its data and its length.
+
+    A compiled program belongs to one recipe: keep the recipe, since an equal one made anew compiles anew.
+    """
 
     model: Layer
     optimizer: AnyOptimizer  # by hand, or any of optax's
@@ -136,7 +139,7 @@ def predict(
     """
 
     def logits(image: Array) -> Array:
-        return model.forward(params, batches.as_features(image[None])[0])
+        return model.forward(params, batches.as_features(image[None]))[0]
 
     return jax.lax.map(logits, jnp.asarray(images), batch_size=PREDICT_BATCH)
 

@@ -32,6 +32,14 @@ def test_the_file_is_plain_safetensors_and_nothing_else_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["params.safetensors"]
 
 
+def test_arrays_in_any_memory_order_are_saved_as_they_read(tmp_path):
+    params = {"w": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)), "b": np.float32(7)}
+    checkpoints.save_params(tmp_path / "p.safetensors", params)
+    loaded = checkpoints.load_params(tmp_path / "p.safetensors", params)
+    np.testing.assert_array_equal(loaded["w"], [[0, 1, 2], [3, 4, 5]])
+    assert loaded["b"].shape == () and loaded["b"] == 7
+
+
 def test_a_damaged_file_or_another_networks_is_refused(tmp_path):
     path = tmp_path / "params.safetensors"
     checkpoints.save_params(path, PARAMS)

@@ -243,7 +243,7 @@ def test_no_network_is_said_within_seconds_with_names_and_folder(small, caplog):
     for word in (*SHA256, str(small.manual), "JAXNAIVE_MANUAL_DIR"):
         assert word in str(error.value)
     assert data.load(data_dir=small.data, manual_dir=small.manual).name == "digits"
-    assert "NO MNIST" in caplog.text
+    assert "NO MNIST" in caplog.text and len(caplog.records) == 1
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch):
@@ -280,6 +280,14 @@ def test_an_unknown_name_is_refused_with_the_nearest_before_tfds_is_imported():
     assert "got 'fashon-mnist'" in out and "did you mean 'fashion_mnist'? False" in out
 
 
+@pytest.mark.parametrize("name", ["digits/../../precious", "mnist/", "../mnist", "emnist/..", ""])
+def test_a_name_is_never_a_path_out_of_the_cache(tmp_path, name):
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(ValueError, match="which is neither a name nor"):
+        data.load(name, data_dir=tmp_path)
+    assert (tmp_path / "precious").is_dir()
+
+
 def test_digits_are_split_by_class_and_the_same_every_time(digits):
     assert digits.train.images.shape == (1442, 8, 8) and digits.test.images.shape == (355, 8, 8)
     from sklearn.datasets import load_digits
@@ -299,6 +307,10 @@ def test_an_npz_of_ones_own(tmp_path):
     assert dataset.name == "mine" and len(dataset.train.labels) == 16 and len(dataset.test.labels) == 4
     np.savez(tmp_path / "keras.npz", x_train=images, y_train=labels, x_test=images[:5], y_test=labels[:5])
     assert len(data.load(str(tmp_path / "keras.npz")).test.labels) == 5
+    np.save(tmp_path / "array.npy", images)
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    with pytest.raises(ValueError, match=r"not an \.npz file"):
+        data.load(str(tmp_path / "array.npz"))
     np.savez(tmp_path / "other.npz", a=images)
     with pytest.raises(ValueError, match=r"got arrays \['a'\], expected"):
         data.load(str(tmp_path / "other.npz"))
@@ -330,6 +342,7 @@ IMAGES, LABELS = np.zeros((10, 4), np.uint8), np.arange(10) % 2
         (np.full((10, 4), 1e300), LABELS, "images: got NaN or infinity"),
         (np.full((10, 4), 256), LABELS, "images: got integers from 256 to 256, expected grey values"),
         (IMAGES[:0], LABELS[:0], r"images: got shape \(0, 4\)"),
+        (IMAGES[:, :0], LABELS, r"images: got shape \(10, 0\)"),
         (IMAGES[:, 0], LABELS, r"images: got shape \(10,\)"),
         ([[1, 2], [3]], [0, 1], "images: got a ragged list"),
         (IMAGES.astype(complex), LABELS, "images: got complex128"),
@@ -355,7 +368,9 @@ def test_b8_a_test_set_unlike_the_training_set_is_refused():
 
 
 def test_integers_become_grey_values_and_floats_stay():
-    assert data.from_arrays(IMAGES.astype(np.int64), LABELS).train.images.dtype == np.uint8
+    dataset = data.from_arrays(IMAGES.astype(np.int64), LABELS, class_names=["a", "b"])
+    assert dataset.train.images.dtype == np.uint8 and dataset.train.labels.dtype == np.int32
+    assert dataset.class_names == ("a", "b")
     floats = np.random.default_rng(0).normal(size=(10, 4))
     np.testing.assert_array_equal(
         data.from_arrays(floats, LABELS).train.images[0], floats[0].astype(np.float32)

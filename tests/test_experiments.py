@@ -17,7 +17,7 @@ import safetensors.numpy
 from conftest import assert_trees_close
 
 from experiments import book, mnist
-from jaxnaive import checkpoints, command, layers, optimizers, plots, training
+from jaxnaive import checkpoints, command, data, layers, optimizers, plots, training
 
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -98,6 +98,7 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(home, tmp_path):
         ("--seed 4294967296", "seed: got 4294967296"),
         ("--dataset minst", "got 'minst', .* did you mean 'mnist'?"),
         ("--optimizer adamm", "optimizer: got 'adamm'"),
+        ("--optimizer optax.clip", "optimizer: got 'optax.clip'"),
         ("--optimizer optax.linear_schedule", "optimizer: got 'optax.linear_schedule'"),
         ("--schedule cubic", "invalid choice 'cubic'"),
         ("--bacth-size 3", "--bacth-size"),
@@ -135,6 +136,39 @@ def test_a_run_that_diverges_says_so(home, tmp_path):
     result = run(home, "--dataset", tmp_path / "huge.npz", "--batch-size", 4, "--out", tmp_path / "out")
     assert result.returncode == 1
     assert "jaxnaive: error: the loss is not finite from step" in result.stderr
+
+
+def test_a_run_that_breaks_in_its_last_update_says_so(home, tmp_path):
+    result = run(
+        home, "--dataset", "digits", "--epochs", 1, "--batch-size", 1442, "--learning-rate", 1e38,
+        "--schedule", "constant", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.returncode == 1 and not list((tmp_path / "out").iterdir())
+    assert "jaxnaive: error: the test loss is not finite" in result.stderr
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (3, 8, 8), (2, 8, 8, 3), (1,), (5,)])
+def test_examples_of_any_shape_are_trained_on_and_drawn(tmp_path, shape):
+    images = np.random.default_rng(0).normal(size=(20, *shape))
+    np.savez(tmp_path / "odd.npz", images=images, labels=np.arange(20) % 2)
+    mnist.main(
+        mnist.Options(dataset=str(tmp_path / "odd.npz"), epochs=1, batch_size=4, hidden=(), out=tmp_path)
+    )
+    assert (tmp_path / "predictions.png").read_bytes().startswith(PNG)
+
+
+def test_a_cached_run_imports_neither_tensorflow_nor_tfds(digits, tmp_path):
+    data.load("digits", data_dir=tmp_path)
+    script = (
+        "import sys; from pathlib import Path; from experiments import mnist\n"
+        "path = Path(sys.argv[1])\n"
+        "mnist.main(mnist.Options(dataset='digits', epochs=1, out=path, data_dir=path))\n"
+        "print({'tensorflow', 'tensorflow_datasets', 'sklearn', 'optax'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.endswith("set()\n")
 
 
 def test_ctrl_c_is_one_line_and_exit_130(home, tmp_path):

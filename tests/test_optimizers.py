@@ -93,7 +93,9 @@ def test_s68_updates_leave_the_old_parameters_as_they_were():
 
 
 @pytest.mark.parametrize("make", [optimizers.sgd, optimizers.nesterov])
-@pytest.mark.parametrize("rate", [0, -0.1, float("nan"), float("inf"), np.float32(-1)])
+@pytest.mark.parametrize(
+    "rate", [0, -0.1, float("nan"), float("inf"), np.float32(-1), np.array(-1.0), jnp.float32(0)]
+)
 def test_s54_a_learning_rate_must_be_positive_and_finite(make, rate, as_a_user):
     with pytest.raises(ValueError, match=r"learning rate: got .*, expected a positive, finite number"):
         make(rate)

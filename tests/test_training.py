@@ -200,6 +200,19 @@ def test_predict_takes_images_as_they_are_and_refuses_others(digits):
         training.predict(params, np.zeros((2, 28, 28), np.uint8), model)
 
 
+def test_b8_integers_that_are_not_grey_values_are_refused_at_prediction_too(digits, as_a_user):
+    model = layers.mlp(64, 10)
+    with pytest.raises(ValueError, match="images: got int32, expected uint8 or float32"):
+        training.predict(model.init(KEY), digits.test.images.astype(np.int32), model)
+
+
+def test_evaluation_gives_forward_a_batch_as_training_does(toy):
+    model = layers.sequential(layers.dense(6, 3, lambda x: layers.softmax(x) + 0 * x[:, :1]))
+    recipe = Recipe(model, optimizers.sgd(0.1), losses.cross_entropy_of_probabilities, batch_size=10)
+    params, _ = training.train(KEY, toy, recipe, 1)
+    assert np.isfinite(training.evaluate(params, toy, recipe).loss)
+
+
 def test_bad_examples_are_refused_before_anything_compiles(toy, as_a_user):
     short = Examples(toy.images, toy.labels[:-1])
     start = time.perf_counter()
