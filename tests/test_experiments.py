@@ -357,13 +357,25 @@ def test_s50_the_four_steps_are_timed_one_by_one(capsys):
     from experiments import steps
 
     costs = steps.main(steps.Options(batch_size=64))
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
     assert len(costs) == 4 and len(lines) == 5
     assert costs["2, 3 run forward, loss"] > 0 and costs["4a gradient"] > 0
     shares = [int(line.split("us")[1].strip("% ")) for line in lines[1:]]
     assert abs(sum(shares) - 100) <= 2
     with pytest.raises(command.UsageError, match="batch size: got 0"):
         steps.main(steps.Options(batch_size=0))
+
+
+def test_s52_the_gradient_is_the_slope_and_its_error_grows_with_the_square_of_the_step():
+    from experiments import steps
+
+    def bowl(x):  # its second derivative is 3 everywhere
+        return 1.5 * jax.numpy.sum(x**2) + jax.numpy.sum(x)
+
+    for step, promised, came in steps.promises(bowl, jax.numpy.array([2.0, -1.0])):
+        slope = np.hypot(7, -2)
+        assert abs(promised + step * slope) < 1e-5
+        assert abs((came - promised) / step**2 - 1.5) < 1e-3
 
 
 def test_help_names_every_option(home):
