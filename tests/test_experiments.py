@@ -91,7 +91,7 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(home, tmp_path):
         ("--dataset digits --batch-size 1443", "batch size: got 1443, expected 1 to 1442"),
         ("--learning-rate 0", "learning rate: got 0.0, expected a positive, finite number"),
         ("--learning-rate nan", "learning rate: got nan"),
-        ("--learning-rate much", "could not convert string to float: 'much'"),
+        ("--learning-rate much", "Error parsing --learning-rate: .*'much'"),
         ("--epochs -1", "epochs: got -1, expected 0 or more"),
         ("--hidden 0", "hidden units: got 0"),
         ("--seed -1", "seed: got -1"),
