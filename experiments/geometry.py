@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import command, data, files, geometry, layers, optimizers, plots, training
+from jaxnaive import batches, command, data, files, geometry, layers, optimizers, plots, training
 
 BATCH_SIZE = 128
 MIN_UPDATES = 2345  # as many as 5 epochs of MNIST
@@ -53,9 +53,8 @@ class Options:
 def main(options: Options) -> dict[str, np.ndarray]:
     """Returns the test accuracies of each kind of network, one a seed."""
     with command.usage():
-        for name, value, least in (("seeds", options.seeds, 2), ("epochs", options.epochs or 1, 1)):
-            if value < least:
-                raise ValueError(f"{name}: got {value}, expected {least} or more")
+        command.check_at_least("seeds", options.seeds, 2)
+        command.check_at_least("epochs", options.epochs, 1)
         if options.dataset is not None:
             data.check_name(options.dataset)
     files.make_folder(options.out)
@@ -66,23 +65,18 @@ def main(options: Options) -> dict[str, np.ndarray]:
     inputs, classes = dataset.num_features, len(dataset.class_names)
     first, second = options.hidden
     networks = {
-        "one dense layer": [layers.dense(inputs, classes)],
-        "three, no relu": [
-            layers.dense(inputs, first),
-            layers.dense(first, second),
-            layers.dense(second, classes),
-        ],
-        "three, with relu": [
-            layers.dense(inputs, first, layers.relu, layers.he_normal),
-            layers.dense(first, second, layers.relu, layers.he_normal),
-            layers.dense(second, classes),
-        ],
+        "one dense layer": layers.mlp(inputs, classes),
+        "three, no relu": layers.sequential(
+            layers.dense(inputs, first), layers.dense(first, second), layers.dense(second, classes)
+        ),
+        "three, with relu": layers.mlp(inputs, first, second, classes),
     }
-    epochs = options.epochs or max(5, MIN_UPDATES // math.ceil(len(dataset.train.labels) / BATCH_SIZE))
+    steps = batches.num_batches(len(dataset.train.labels), BATCH_SIZE)
+    epochs = options.epochs or max(5, math.ceil(MIN_UPDATES / steps))
     print(f"\n{dataset.name}, {epochs} epochs, {options.seeds} seeds: test accuracy")
     accuracies = {}
-    for name, stages in networks.items():
-        recipe = training.Recipe(layers.sequential(*stages), optimizers.nesterov(0.02), batch_size=BATCH_SIZE)
+    for name, network in networks.items():
+        recipe = training.Recipe(network, optimizers.nesterov(0.02), batch_size=BATCH_SIZE)
         params = [
             training.train(jax.random.key(seed), dataset.train, recipe, epochs)[0]
             for seed in range(options.seeds)
@@ -90,9 +84,9 @@ def main(options: Options) -> dict[str, np.ndarray]:
         accuracies[name] = np.array([training.evaluate(p, dataset.test, recipe).accuracy for p in params])
         print(f"{name:24}{accuracies[name].mean():.4f} +- {accuracies[name].std(ddof=1):.4f}")
         if name == "three, no relu":
-            one = training.Recipe(layers.sequential(layers.dense(inputs, classes)), recipe.optimizer)
-            chain = training.evaluate(params[0], dataset.test, recipe).logits
-            alone = training.evaluate((geometry.collapse(params[0]),), dataset.test, one).logits
+            chain = training.predict(params[0], dataset.test.images, network)
+            one = (geometry.collapse(params[0]),)
+            alone = training.predict(one, dataset.test.images, networks["one dense layer"])
             print(f"{'  as one layer':24}logits differ by at most {jnp.abs(chain - alone).max():.1e}")
     print(f"saved {options.out}/maps.png")
     return accuracies

@@ -9,7 +9,6 @@ linear classifier on the layer's output, on points that neither it nor the netwo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -59,11 +58,7 @@ def main(options: Options) -> list[Snapshot]:
     key_train, key_test, key = jax.random.split(jax.random.key(options.seed), 3)
     make = {"spirals": spirals, "moons": moons}[options.shape]
     train, test = make(key_train, options.examples), make(key_test, options.examples)
-    sizes = (2, *options.hidden)
-    stages = [
-        *(layers.dense(i, o, layers.relu, layers.he_normal) for i, o in pairwise(sizes)),
-        layers.dense(sizes[-1], 2),
-    ]
+    stages = layers.mlp_layers(2, *options.hidden, 2)
     recipe = training.Recipe(layers.sequential(*stages), optimizers.nesterov(0.02), batch_size=50)
 
     state, snapshots = training.start(key, recipe), []
@@ -72,7 +67,7 @@ def main(options: Options) -> list[Snapshot]:
             snapshots.append(snapshot(epoch, stages, state.params, train, test))
         state, _ = training.train_epoch(state, train, recipe)
 
-    names = ["input", *(f"layer {k}" for k in range(1, len(sizes)))]
+    names = ["input", *(f"layer {k}" for k in range(1, len(stages)))]
     print(f"accuracy of a linear classifier on each layer's output, two {options.shape}")
     print(f"{'epoch':>8}" + "".join(f"{name:>10}" for name in names))
     for shot in snapshots:
@@ -88,13 +83,10 @@ def main(options: Options) -> list[Snapshot]:
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    for name, value, least in (
-        ("examples", options.examples, 100),
-        ("seed", options.seed, 0),
-        *(("hidden units", units, 2) for units in (options.hidden or (0,))),
-    ):
-        if value < least:
-            raise ValueError(f"{name}: got {value}, expected {least} or more")
+    command.check_at_least("examples", options.examples, 100)
+    command.check_at_least("seed", options.seed, 0)
+    for units in options.hidden or (0,):
+        command.check_at_least("hidden units", units, 2)
 
 
 def spirals(key: Key[Array, ""], n: int) -> Examples:

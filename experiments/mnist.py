@@ -92,7 +92,7 @@ def main(options: Options) -> Result:
             progress.set_postfix(loss=f"{rows[-1].mean():.4f}", refresh=False)
             if rows[-1].mean() < options.stop_at_loss:
                 break
-    history = training.History(jnp.stack(rows) if rows else jnp.zeros((0, 0)))
+    history = training.History(np.stack(rows) if rows else np.zeros((0, 0), np.float32))
     clock.lap("train")
 
     test = training.evaluate(state.params, dataset.test, recipe)
@@ -112,7 +112,7 @@ def main(options: Options) -> Result:
 def plan(options: Options, dataset: data.Dataset) -> tuple[training.Recipe, int]:
     """What the options mean for this dataset: the recipe, and the number of epochs."""
     batches.check_batch_size(options.batch_size, len(dataset.train.labels))
-    steps = math.ceil(len(dataset.train.labels) / options.batch_size)
+    steps = batches.num_batches(len(dataset.train.labels), options.batch_size)
     epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
     model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
     highest = options.learning_rate or (0.002 if options.optimizer.startswith("optax.") else 0.6)
@@ -127,14 +127,11 @@ def check(options: Options) -> None:
     make_optimizer(options.optimizer)
     if options.learning_rate is not None:
         optimizers.check_learning_rate(options.learning_rate)
-    for name, value, least in (
-        ("epochs", options.epochs, 0),
-        ("batch size", options.batch_size, 1),
-        ("seed", options.seed, 0),
-        *(("hidden units", units, 1) for units in options.hidden),
-    ):
-        if value is not None and value < least:
-            raise ValueError(f"{name}: got {value}, expected {least} or more")
+    command.check_at_least("epochs", options.epochs, 0)
+    command.check_at_least("batch size", options.batch_size, 1)
+    command.check_at_least("seed", options.seed, 0)
+    for units in options.hidden:
+        command.check_at_least("hidden units", units, 1)
     if options.seed >= 2**32:
         raise ValueError(f"seed: got {options.seed}, expected less than 2**32")
 

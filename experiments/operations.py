@@ -40,8 +40,7 @@ class Cost(NamedTuple):
 def main(options: Options) -> dict[str, Cost]:
     """Returns what each operation costs."""
     with command.usage():
-        if options.repeats < 1:
-            raise ValueError(f"repeats: got {options.repeats}, expected 1 or more")
+        command.check_at_least("repeats", options.repeats, 1)
     files.make_folder(options.out)
     show_shapes()
     costs = {name: measure(case, options.repeats) for name, case in cases().items()}

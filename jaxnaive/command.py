@@ -59,6 +59,12 @@ def usage() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
+def check_at_least(name: str, value: int | None, least: int) -> None:
+    """Raise ``ValueError`` when an option is below the least it can be; ``None``, a default, passes."""
+    if value is not None and value < least:
+        raise ValueError(f"{name}: got {value}, expected {least} or more")
+
+
 def use_compile_cache() -> None:
     """Keep compiled programs for the next process, in ``~/.cache/jaxnaive`` (or under ``XDG_CACHE_HOME``).
 

@@ -133,8 +133,13 @@ def mlp(*sizes: int) -> Layer:
 
     ``mlp(784, 512, 10)`` is the notes' network: 784 pixels, 512 hidden units, 10 classes.
     """
+    return sequential(*mlp_layers(*sizes))
+
+
+def mlp_layers(*sizes: int) -> list[Layer]:
+    """The layers of :func:`mlp` one by one, for :func:`activations`."""
     *hidden, last = pairwise(sizes)
-    return sequential(*(dense(*pair, relu, he_normal) for pair in hidden), dense(*last))
+    return [*(dense(*pair, relu, he_normal) for pair in hidden), dense(*last)]
 
 
 def activations(layers: Sequence[Layer], params: Sequence[Params], x: Array) -> list[Array]:

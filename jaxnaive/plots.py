@@ -237,7 +237,7 @@ def maps(path: Path, functions: dict[str, Affine]) -> None:
     letter = np.array([(0, 0), (0, 1), (0.6, 1), (0.6, 0.8), (0.2, 0.8), (0.2, 0.6), (0.5, 0.6), (0.5, 0.4),
                        (0.2, 0.4), (0.2, 0), (0, 0)], np.float32)  # fmt: skip
     columns = len(functions)
-    figure = _figure(2.4 * columns, 2.7)
+    figure = _figure(2.4 * columns, 2.0)
     for axes, (name, f) in zip(figure.subplots(1, columns), functions.items(), strict=True):
         for line in grid_lines(-1.0, 2.0, 7):
             axes.plot(*line.T, color="0.85", linewidth=0.7)
@@ -245,7 +245,7 @@ def maps(path: Path, functions: dict[str, Affine]) -> None:
         axes.fill(*letter.T, color="0.7")
         axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color="tab:blue")
         axes.plot(0, 0, "k+", markersize=8)
-        axes.set(xlim=(-2, 3.6), ylim=(-1.7, 2.7), aspect="equal")
+        axes.set(xlim=(-2.1, 4.5), ylim=(-1.6, 2.9), aspect="equal")
         axes.set_title(name, fontsize=10)
         axes.axis("off")
     _save(figure, path)

@@ -47,7 +47,7 @@ class State(NamedTuple):
 class History(NamedTuple):
     """What a run reports."""
 
-    loss: Float[Array, "epochs steps"]  # of each step's batch, before the step's update
+    loss: Float[AnyArray, "epochs steps"]  # of each step's batch, before the step's update
 
 
 class Evaluation(NamedTuple):
