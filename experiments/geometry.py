@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import batches, command, data, files, geometry, layers, optimizers, plots, training
+from jaxnaive import batches, command, data, drawings, files, geometry, layers, optimizers, training
 
 BATCH_SIZE = 128
 MIN_UPDATES = 2345  # as many as 5 epochs of MNIST
@@ -59,7 +59,7 @@ def main(options: Options) -> dict[str, np.ndarray]:
             data.check_name(options.dataset)
     files.make_folder(options.out)
     print_linearity()
-    plots.maps(options.out / "maps.png", MAPS)
+    drawings.maps(options.out / "maps.png", MAPS)
 
     dataset = data.load(options.dataset)
     inputs, classes = dataset.num_features, len(dataset.class_names)

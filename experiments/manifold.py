@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from tqdm import tqdm
 
-from jaxnaive import command, files, layers, optimizers, plots, training
+from jaxnaive import command, drawings, files, layers, optimizers, training
 from jaxnaive.batches import Examples
 
 EPOCHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100)  # drawn
@@ -75,8 +75,8 @@ def main(options: Options) -> list[Snapshot]:
             print(f"{shot.epoch:8}" + "".join(f"{accuracy:10.3f}" for accuracy in shot.separability))
     frames = [plane(shot, snapshots[-1], names) for shot in snapshots]
     shown = [frame for frame, shot in zip(frames, snapshots, strict=True) if shot.epoch in SHOWN]
-    plots.manifold(options.out / "manifold.png", shown, np.asarray(train.labels))
-    plots.manifold_animation(options.out / "manifold.gif", frames, np.asarray(train.labels))
+    drawings.manifold(options.out / "manifold.png", shown, np.asarray(train.labels))
+    drawings.manifold_animation(options.out / "manifold.gif", frames, np.asarray(train.labels))
     print(f"saved {options.out}/: manifold.png, manifold.gif")
     return snapshots
 
@@ -123,7 +123,7 @@ def snapshot(
         linear_accuracy(a, jnp.asarray(train.labels), b, jnp.asarray(test.labels))
         for a, b in zip(on_train, on_test, strict=True)
     ]
-    return Snapshot(epoch, on_train, outputs(plots.grid_lines(-1.1, 1.1, 12)), separability)
+    return Snapshot(epoch, on_train, outputs(drawings.grid_lines(-1.1, 1.1, 12)), separability)
 
 
 def linear_accuracy(
@@ -138,7 +138,7 @@ def linear_accuracy(
     return float(jnp.mean((with_one(test_x) @ weights > 0) == (test_labels == 1)))
 
 
-def plane(shot: Snapshot, last: Snapshot, names: Sequence[str]) -> list[plots.Plane]:
+def plane(shot: Snapshot, last: Snapshot, names: Sequence[str]) -> list[drawings.Plane]:
     """Each layer's output on the two directions in which it spreads most at the end of training."""
     panels = []
     for k, name in enumerate(names):
@@ -147,7 +147,7 @@ def plane(shot: Snapshot, last: Snapshot, names: Sequence[str]) -> list[plots.Pl
         axes = np.eye(2) if k == 0 else np.linalg.svd(final - centre, full_matrices=False)[2][:2]
         points, grid = ((np.asarray(a) - centre) @ axes.T for a in (shot.outputs[k], shot.grids[k]))
         title = f"{name}, epoch {shot.epoch}\nlinear classifier {shot.separability[k]:.0%}"
-        panels.append(plots.Plane(title, points, grid))
+        panels.append(drawings.Plane(title, points, grid))
     return panels
 
 

@@ -3,8 +3,6 @@
 python experiments/operations.py
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import command, files, operations, plots
+from jaxnaive import command, drawings, files, operations, timing
 
 CALLS = 100  # a time, of what is compiled
 
@@ -52,9 +50,9 @@ def main(options: Options) -> dict[str, Cost]:
         print(f"{name:17}{shapes:20}{row}{cost.loop / cost.lifted:13,.0f} x")
 
     x, y = np.array([[1, 2, 0], [0, 1, 3], [2, 1, 4], [3, 0, 1]]), np.arange(15).reshape(3, 5) % 8
-    plots.dot_product(options.out / "dot.png", x, y)
+    drawings.dot_product(options.out / "dot.png", x, y)
     x, y = np.arange(1, 13).reshape(4, 3), np.array([10, 20, 30])
-    plots.broadcasting(options.out / "broadcasting.png", x, y)
+    drawings.broadcasting(options.out / "broadcasting.png", x, y)
     print(f"\nsaved {options.out}/: dot.png, broadcasting.png")
     return costs
 
@@ -111,24 +109,14 @@ def measure(case: Case, repeats: int) -> Cost:
     on_device = [jnp.asarray(array) for array in arrays]
     lifted, library = jax.jit(case.lifted), jax.jit(case.library)
     np.testing.assert_allclose(lifted(*on_device), case.loop(*arrays), rtol=1e-4, atol=1e-4)
-    jax.block_until_ready(library(*on_device))
-    times = [
-        (
-            microseconds(case.loop, arrays, 1),
-            microseconds(lifted, on_device, CALLS),
-            microseconds(library, on_device, CALLS),
-        )
-        for _ in range(repeats)
-    ]
-    return Cost(*map(statistics.median, zip(*times, strict=True)))
-
-
-def microseconds(function: Callable[..., Any], arguments: list[Any], calls: int) -> float:
-    """A call, on average."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        jax.block_until_ready(function(*arguments))
-    return (time.perf_counter() - start) / calls * 1e6
+    loop_time, lifted_time, library_time = timing.medians(
+        lambda: case.loop(*arrays),
+        lambda: lifted(*on_device),
+        lambda: library(*on_device),
+        rounds=repeats,
+        calls=(1, CALLS, CALLS),
+    )
+    return Cost(1e6 * loop_time, 1e6 * lifted_time, 1e6 * library_time)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import command, data, files, plots, tensors
+from jaxnaive import command, data, drawings, files, tensors
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def main(options: Options) -> dict[str, tensors.Description]:
     print("\nwhere JAX is not NumPy")
     print_table(("x = [0 1 ... 9]", "NumPy", "JAX"), differences())
 
-    plots.slices(options.out / "slices.png", images[10:100], min(images.shape[1:]) // 2)
+    drawings.slices(options.out / "slices.png", images[10:100], min(images.shape[1:]) // 2)
     print(f"\nsaved {options.out}/: slices.png")
     return kinds
 

@@ -1,15 +1,20 @@
 """Deep learning from first principles in JAX, as pure functions.
 
-The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``layers``, ``losses``, ``optimizers``,
-``batches``, ``training``. Around it the shell, the only part that touches files, network and terminal:
-``data``, ``checkpoints``, ``plots``.
+The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
+``losses``, ``optimizers``, ``batches``, ``training``. Around it the shell, the only part that touches files,
+network and terminal: ``data``, ``checkpoints``, and the pictures: ``plots`` of runs, ``drawings`` of ideas,
+``diagrams`` of graphs.
 """
 
 from jaxnaive import (
+    backprop,
     batches,
     checkpoints,
     data,
+    diagrams,
+    drawings,
     geometry,
+    graph,
     layers,
     losses,
     operations,
@@ -19,10 +24,14 @@ from jaxnaive import (
 )
 
 __all__ = [
+    "backprop",
     "batches",
     "checkpoints",
     "data",
+    "diagrams",
+    "drawings",
     "geometry",
+    "graph",
     "layers",
     "losses",
     "operations",

@@ -51,7 +51,8 @@ def epoch_order(
     The examples are sorted by a random number each. Two of them may draw the same one of 2**32, and then keep
     their order; ``jax.random.permutation`` sorts a second time against that, which costs 3 % of an epoch.
     """
-    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, epoch), (examples,)))
+    order = jnp.argsort(jax.random.bits(jax.random.fold_in(key, epoch), (examples,)))
+    return order.astype(jnp.int32)  # with jax_enable_x64 it is int64
 
 
 def index_table(order: Int32[Array, " examples"], batch_size: int) -> IndexTable:

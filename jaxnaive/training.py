@@ -33,6 +33,7 @@ class Recipe(NamedTuple):
     loss: Callable[[Array, Array], Array] = losses.cross_entropy  # logits, labels -> one value an example
     batch_size: int = 128
     shuffle: bool = True
+    value_and_grad: Callable[..., Any] = jax.value_and_grad  # or that of jaxnaive.backprop, which is equal
 
 
 class State(NamedTuple):
@@ -74,7 +75,7 @@ def mean_loss(params: Params, batch: Batch, recipe: Recipe) -> Float[Array, ""]:
 
 def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float[Array, ""]]:
     """One update: the new state, and the batch's loss before the update."""
-    loss, grads = jax.value_and_grad(mean_loss)(state.params, batch, recipe)
+    loss, grads = recipe.value_and_grad(mean_loss)(state.params, batch, recipe)
     updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
     return state._replace(params=apply_updates(state.params, updates), opt_state=opt_state), loss
 

@@ -12,13 +12,27 @@ CORE = (
     "tensors",
     "operations",
     "geometry",
+    "graph",
+    "backprop",
     "layers",
     "losses",
     "optimizers",
     "batches",
     "training",
 )  # in reading order: each imports from its left
-SHELL = ("files", "array_cache", "downloads", "data", "checkpoints", "plots", "command")
+SHELL = (
+    "files",
+    "array_cache",
+    "downloads",
+    "data",
+    "checkpoints",
+    "figures",
+    "plots",
+    "drawings",
+    "diagrams",
+    "timing",
+    "command",
+)
 IMPURE = {
     "os",
     "sys",

@@ -357,7 +357,7 @@ def test_s50_the_four_steps_are_timed_one_by_one(capsys):
     from experiments import steps
 
     costs = steps.main(steps.Options(batch_size=64))
-    lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert len(costs) == 4 and len(lines) == 5
     assert costs["2, 3 run forward, loss"] > 0 and costs["4a gradient"] > 0
     shares = [int(line.split("us")[1].strip("% ")) for line in lines[1:]]
@@ -366,16 +366,22 @@ def test_s50_the_four_steps_are_timed_one_by_one(capsys):
         steps.main(steps.Options(batch_size=0))
 
 
-def test_s52_the_gradient_is_the_slope_and_its_error_grows_with_the_square_of_the_step():
-    from experiments import steps
+def test_s51_s62_backpropagation_is_seen_and_saves_a_hundred_thousand_times(tmp_path, capsys):
+    from experiments import backpropagation
 
-    def bowl(x):  # its second derivative is 3 everywhere
-        return 1.5 * jax.numpy.sum(x**2) + jax.numpy.sum(x)
-
-    for step, promised, came in steps.promises(bowl, jax.numpy.array([2.0, -1.0])):
-        slope = np.hypot(7, -2)
-        assert abs(promised + step * slope) < 1e-5
-        assert abs((came - promised) / step**2 - 1.5) < 1e-3
+    options = backpropagation.Options(dataset="digits", hidden=32, statistics=True, out=tmp_path)
+    result = backpropagation.main(options)
+    assert result.gradient_difference < 1e-5 and result.curve_difference < 1e-4
+    assert result.backward < 20 * result.forward and result.one_by_one > 100 * result.backward
+    printed = capsys.readouterr().out
+    assert re.search(r"w > mul > add > distance +2 \* 1 \* 1 = +2 +d loss / d w = 2", printed)
+    assert re.search(r"b > add > distance +1 \* 1 = +1 +d loss / d b = 1", printed)
+    assert "relu > dot_general, gradient" in printed
+    for name in ("example.png", "network.png", "statistics.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
+    assert "<svg" in (tmp_path / "network.svg").read_text()
+    assert "relu" in (tmp_path / "graph.mmd").read_text()
+    assert "dot_general" in (tmp_path / "graph.txt").read_text()
 
 
 def test_help_names_every_option(home):
