@@ -1,9 +1,9 @@
 """Deep learning from first principles in JAX, as pure functions.
 
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
-``losses``, ``optimizers``, ``batches``, ``training``. Around it the shell, the only part that touches files,
-network and terminal: ``data``, ``checkpoints``, and the pictures: ``plots`` of runs, ``drawings`` of ideas,
-``diagrams`` of graphs.
+``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``. Around it the shell, the only part that
+touches files, network and terminal: ``data``, ``checkpoints``, and the pictures: ``plots`` of runs,
+``drawings`` of ideas, ``diagrams`` of graphs.
 """
 
 from jaxnaive import (
@@ -13,6 +13,7 @@ from jaxnaive import (
     data,
     diagrams,
     drawings,
+    ensembles,
     geometry,
     graph,
     layers,
@@ -30,6 +31,7 @@ __all__ = [
     "data",
     "diagrams",
     "drawings",
+    "ensembles",
     "geometry",
     "graph",
     "layers",

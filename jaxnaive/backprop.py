@@ -12,6 +12,7 @@ vectorised, and differentiated again.
 import functools
 import inspect
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from jaxnaive.graph import (
@@ -58,7 +60,8 @@ def value_and_grad(
     """A function that returns the value and the gradient of a function. Equal to ``jax.value_and_grad``.
 
     Args:
-      function: returns one floating-point number; or, with ``has_aux``, a pair of it and a pytree of arrays.
+      function: any that ``jax.jit`` would take, and that returns one floating-point number; or, with
+        ``has_aux``, a pair of it and a pytree of arrays. It is traced: it does not print.
       argnums: the arguments, counted from 0, by which to differentiate: arrays, or pytrees of arrays.
       has_aux: whether the function returns such a pair.
       holomorphic: only ``False``: there are no rules for complex numbers.
@@ -78,35 +81,31 @@ def value_and_grad(
     """
     if holomorphic:
         raise NotImplementedError("holomorphic: got True, but there are no rules for complex numbers")
-    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    is_one = not isinstance(argnums, Sequence)
+    argnums = [operator.index(place) for place in ([argnums] if is_one else argnums)]
 
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        for place in places:
+        for place in argnums:
             if not -len(args) <= place < len(args):
-                raise ValueError(
-                    f"argnums: got {place}, but the function was called with {len(args)} arguments"
-                )
+                raise ValueError(f"argnums: got {place}, but there are {len(args)} arguments")
+        places = [place % len(args) for place in argnums]
+        if len({*places}) != len(places):
+            raise ValueError(f"argnums: got {argnums}, expected each argument once")
 
         def of_those(*chosen: Any) -> Any:
             full = list(args)
             for place, arg in zip(places, chosen, strict=True):
                 full[place] = arg
-            return function(*full, **kwargs)
+            return _checked(function(*full, **kwargs), has_aux)
 
         chosen = tuple(args[place] for place in places)
         for leaf in jax.tree.leaves(chosen):
             _check_differentiable(leaf, allow_int)
         result, pullback = vjp(of_those, *chosen)
-        value = result[0] if has_aux else result
-        if jnp.shape(value) != () or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
-            raise TypeError(
-                f"only a function that returns one floating-point number has a gradient, this one returned "
-                f"{jnp.result_type(value)} of shape {jnp.shape(value)}"
-            )
-        one = jnp.ones_like(value)
+        one = jnp.ones_like(result[0] if has_aux else result)
         gradient = pullback((one, jax.tree.map(lambda _: None, result[1])) if has_aux else one)
-        return result, gradient[0] if isinstance(argnums, int) else gradient
+        return result, gradient[0] if is_one else gradient
 
     return value_and_gradient
 
@@ -152,6 +151,10 @@ def vjp(
 
     def pullback(g: PyTree[Array | None]) -> tuple[Any, ...]:
         given = graph.structure.flatten_up_to(g)
+        for share, output in zip(given, graph.outputs, strict=True):
+            shape = type_of(graph, output).shape
+            if share is not None and jnp.shape(share) != shape:
+                raise ValueError(f"gradient by the result: got shape {jnp.shape(share)}, expected {shape}")
         shares = _by_inputs(graph, backward(graph, values, given))
         return structure.unflatten(
             np.zeros(node.type.shape, jax.dtypes.float0) if share is None else share
@@ -161,35 +164,40 @@ def vjp(
     return graph.structure.unflatten(results_of(graph, values)), pullback
 
 
-def backward(graph: Graph, values: Values, g: Sequence[Array | None]) -> Gradients:
+def backward(
+    graph: Graph, values: Values, g: Sequence[ArrayLike | None], wanted: Sequence[bool] | None = None
+) -> Gradients:
     """The walk: gradients along every edge of the graph, from its results to its inputs.
 
     Args:
       graph: of the function.
       values: of its nodes, from :func:`jaxnaive.graph.evaluate`.
       g: for each leaf of what the function returns, how fast the final result grows with it.
+      wanted: the inputs by which to differentiate; by default all.
 
     Raises:
-      NotImplementedError: a primitive on the way has no rule.
+      NotImplementedError: a primitive on the way has no rule, or makes complex numbers.
     """
-    wanted = _depends_on_inputs(graph)
+    moving = _moving(graph, wanted)
     gradients, edges = {}, {}
 
     def arrive(output: Output, share: Array) -> None:
         gradients[output] = gradients[output] + share if output in gradients else share
 
     for output, share in zip(graph.outputs, g, strict=True):
-        if share is not None and output in wanted:
-            arrive(output, share)
+        if share is not None and output in moving:
+            arrive(output, jnp.asarray(share))
     for place in reversed(range(len(graph.nodes))):
         node = graph.nodes[place]
         outputs = [Output(place, index) for index in range(len(node.types))]
         if not isinstance(node, Operation) or not any(output in gradients for output in outputs):
             continue
-        shares = _through(node, [gradients.get(output) for output in outputs], values[place], values)
-        for slot, (operand, share) in enumerate(zip(node.operands, shares, strict=True)):
-            if share is not None and operand in wanted:
-                edges[place, slot] = _summed_to(share, graph.nodes[operand.node].types[operand.index].shape)
+        _check_real(graph, node)
+        uses = [operand in moving for operand in node.operands]
+        shares = _through(node, [gradients.get(output) for output in outputs], values[place], values, uses)
+        for slot, (operand, share, used) in enumerate(zip(node.operands, shares, uses, strict=True)):
+            if share is not None and used:
+                edges[place, slot] = _summed_to(share, type_of(graph, operand).shape, node)
                 arrive(operand, edges[place, slot])
     return Gradients(gradients, edges)
 
@@ -203,7 +211,7 @@ def defvjp(primitive: str, rule: Rule) -> None:
         operands; returns a sequence with one gradient an operand, ``None`` where there is none. What else it
         needs to know, such as the axes of a sum, it takes as keyword-only arguments by the names in the
         node's ``settings``. For a primitive that returns a tuple ``g`` and ``y`` are tuples, and ``g`` has
-        ``None`` for an output that is not a float.
+        ``None`` for an output that the result does not depend on.
 
     >>> defvjp("sin", lambda g, y, x: [g * jnp.cos(x)])  # the rule that it has
     """
@@ -235,28 +243,33 @@ def paths(graph: Graph, values: Values, start: Output) -> list[Path]:
     Raises:
       ValueError: a value on the way is not a single number.
     """
+    if len(graph.outputs) != 1:
+        raise ValueError(f"paths: got a function with {len(graph.outputs)} results, expected one")
     (result,) = graph.outputs
-    one = jnp.ones([], graph.nodes[result.node].types[0].dtype)
+    one = jnp.ones([], type_of(graph, result).dtype)
     return [
         Path(edges, slopes, math.prod(slopes, start=one))
-        for edges, slopes in _ways(graph, values, start, result)
+        for edges, slopes in _ways(graph, values, start, result, _moving(graph))
     ]
 
 
-def _ways(graph: Graph, values: Values, start: Output, end: Output) -> list[tuple[Any, Any]]:
+def _ways(
+    graph: Graph, values: Values, start: Output, end: Output, moving: set[Output]
+) -> list[tuple[tuple[tuple[int, int], ...], tuple[Array, ...]]]:
     if start == end:
         return [((), ())]
-    node, wanted = graph.nodes[end.node], _depends_on_inputs(graph)
-    if not isinstance(node, Operation) or end not in wanted:
+    node = graph.nodes[end.node]
+    if not isinstance(node, Operation) or end not in moving:
         return []
     if len(node.types) != 1 or node.types[0].shape:
         raise ValueError(f"paths: {node.name} returns {node.types}, expected a single number")
-    slopes = _through(node, [jnp.ones([], node.types[0].dtype)], values[end.node], values)
+    one = jnp.ones([], node.types[0].dtype)
+    slopes = _through(node, [one], values[end.node], values, [operand in moving for operand in node.operands])
     return [
         ((*edges, (end.node, slot)), (*before, slope))
         for slot, (operand, slope) in enumerate(zip(node.operands, slopes, strict=True))
         if slope is not None
-        for edges, before in _ways(graph, values, start, operand)
+        for edges, before in _ways(graph, values, start, operand, moving)
     ]
 
 
@@ -264,7 +277,7 @@ def _ways(graph: Graph, values: Values, start: Output, end: Output) -> list[tupl
 
 
 def _through(
-    node: Operation, g: Sequence[Array | None], y: tuple[Array, ...], values: Values
+    node: Operation, g: Sequence[Array | None], y: tuple[Array, ...], values: Values, uses: Sequence[bool]
 ) -> Sequence[Any]:
     """The node's rule: from the gradients by its outputs to the gradients by its operands."""
     rule = RULES.get(node.primitive)
@@ -273,32 +286,55 @@ def _through(
             f"the primitive {node.primitive!r} has no rule; give it one: "
             f"backprop.defvjp({node.primitive!r}, lambda g, y, *operands: [one gradient an operand])"
         )
-    known = {**node.settings, "apply": node.apply}
+    known = {**node.settings, "apply": node.apply, "wanted": uses}
     parameters = inspect.signature(rule).parameters.values()
-    settings = {p.name: known[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
-    full = tuple(
-        _zeros(type_) if share is None else share for share, type_ in zip(g, node.types, strict=True)
-    )
-    return rule(
-        *((full, y) if node.returns_many else (full[0], y[0])), *operands_of(node, values), **settings
-    )
+    asked = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    if not known.keys() >= {*asked}:
+        raise TypeError(f"rule of {node.primitive!r}: asks for {asked}, settings are {list(node.settings)}")
+    first = (tuple(g), y) if node.returns_many else (g[0], y[0])
+    shares = rule(*first, *operands_of(node, values), **{name: known[name] for name in asked})
+    if not isinstance(shares, Sequence) or len(shares) != len(node.operands):
+        raise TypeError(f"rule of {node.primitive!r}: got {shares}, expected {len(node.operands)} gradients")
+    return shares
 
 
-def _depends_on_inputs(graph: Graph) -> set[Output]:
-    """The floating-point values that the function's floating-point arguments have a part in."""
-    found: set[Output] = set()
+def _moving(graph: Graph, wanted: Sequence[bool] | None = None) -> set[Output]:
+    """The values that move when the wanted inputs do: floats, with a way to them that is nowhere flat."""
+    moving: set[Output] = set()
     for place, node in enumerate(graph.nodes):
-        if isinstance(node, Operation) and RULES.get(node.primitive) is _flat:
-            continue
-        if isinstance(node, Input) or any(operand in found for operand in node.operands):
-            for index, type_ in enumerate(node.types):
-                if jnp.issubdtype(type_.dtype, jnp.complexfloating):
-                    raise NotImplementedError(
-                        f"{node.name}: got {type_.dtype}, but there are no rules for complex numbers"
-                    )
-                if jnp.issubdtype(type_.dtype, jnp.floating):
-                    found.add(Output(place, index))
-    return found
+        if isinstance(node, Input):
+            moves = wanted is None or wanted[place]
+        elif isinstance(node, Operation) and RULES.get(node.primitive) is _flat:
+            moves = False
+        else:
+            moves = any(operand in moving for operand in node.operands)
+        if moves:
+            moving |= {
+                Output(place, index)
+                for index, type_ in enumerate(node.types)
+                if jnp.issubdtype(type_.dtype, jnp.inexact)
+            }
+    return moving
+
+
+def _check_real(graph: Graph, node: Operation) -> None:
+    for type_ in (*node.types, *(type_of(graph, operand) for operand in node.operands)):
+        if jnp.issubdtype(type_.dtype, jnp.complexfloating):
+            raise NotImplementedError(f"{node.name}: got {type_.dtype}, but complex numbers have no rules")
+
+
+def _checked(result: Any, has_aux: bool) -> Any:
+    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"has_aux: the function returned {type(result).__name__}, expected a pair")
+    value: Any = result[0] if has_aux else result
+    if jax.tree.structure(value) != jax.tree.structure(0):
+        found, is_number = type(value).__name__, False
+    else:
+        found = f"{jnp.result_type(value)} of shape {jnp.shape(value)}"
+        is_number = jnp.shape(value) == () and jnp.issubdtype(jnp.result_type(value), jnp.floating)
+    if not is_number:
+        raise TypeError(f"gradient: the function returned {found}, expected one floating-point number")
+    return result
 
 
 def _by_inputs(graph: Graph, gradients: Gradients) -> list[Array | None]:
@@ -307,12 +343,19 @@ def _by_inputs(graph: Graph, gradients: Gradients) -> list[Array | None]:
     ]
 
 
-def _summed_to(share: Array, shape: tuple[int, ...]) -> Array:
+def _summed_to(share: Array, shape: tuple[int, ...], node: Operation) -> Array:
     # What an operation repeats along an axis of length 1, or a number over an array, is used many times over.
+    if share.shape == shape:
+        return share
+    if (shape and share.ndim != len(shape)) or share.shape not in {type_.shape for type_ in node.types}:
+        raise TypeError(f"rule of {node.primitive!r}: got gradient of shape {share.shape}, expected {shape}")
+    return _sum_over_repeats(share, shape)
+
+
+def _sum_over_repeats(share: Array, shape: tuple[int, ...]) -> Array:
     if not shape:
         return share.sum()
-    repeated = [axis for axis, size in enumerate(shape) if share.shape[axis] != size]
-    return share.sum(repeated, keepdims=True) if repeated else share
+    return share.sum([axis for axis, size in enumerate(shape) if share.shape[axis] != size], keepdims=True)
 
 
 def _zeros(like: Any) -> Array | None:
@@ -387,6 +430,8 @@ def _reduce_extremum(g, y, x, *, axes):
 
 def _reduce_prod(g, y, x, *, axes):
     """Each element's slope is the product of all the others: those on its left times those on its right."""
+    if 0 in x.shape:
+        return [jnp.zeros_like(x)]
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     moved = x.transpose(*kept, *axes)
     flat = moved.reshape(*y.shape, -1)
@@ -411,7 +456,7 @@ def _cumulative(combine):
 def _broadcast_in_dim(g, y, x, *, broadcast_dimensions):
     """What was repeated is used as often as it was repeated: sum."""
     g = g.sum([axis for axis in range(g.ndim) if axis not in broadcast_dimensions])
-    return [_summed_to(g, x.shape)]
+    return [_sum_over_repeats(g, x.shape)]
 
 
 def _tile(g, y, x, *, reps):
@@ -435,6 +480,8 @@ def _pad(g, y, x, value, *, padding_config):
 
 def _slice(g, y, x, *, start_indices, strides):
     """Zeros where the slice was not."""
+    if 0 in g.shape:
+        return [jnp.zeros_like(x)]
     strides = strides or (1,) * x.ndim
     config = [
         (start, size - (start + (taken - 1) * stride + 1), stride - 1)
@@ -514,6 +561,14 @@ def _scatter(g, y, x, indices, updates, *, dimension_numbers, mode):
     return [outside, None, jnp.where(stays, _taken(g, indices, updates, dimension_numbers, mode), 0)]
 
 
+def _scatter_mul(g, y, x, indices, updates, *, dimension_numbers, mode, unique_indices):
+    """A product is linear in each factor; but two updates of one element are no longer told apart."""
+    if not unique_indices:
+        raise NotImplementedError("scatter-mul: expected unique_indices=True, as jax.grad does")
+    dx = lax.scatter_mul(g, indices, updates, dimension_numbers, unique_indices=True, mode=mode)
+    return [dx, None, _taken(g * x, indices, updates, dimension_numbers, mode)]
+
+
 def _select_n(g, y, which, *cases):
     """The case that was selected gets all."""
     which = which.astype(jnp.int32)  # with two cases it is a bool
@@ -533,14 +588,17 @@ def _top_k(g, y, x, *, axis):
     return [jnp.put_along_axis(jnp.zeros_like(x), y[1], g[0], axis, inplace=False)]
 
 
-def _back_through(graph: Graph, operands: Sequence[Array], g: Sequence[Array | None]) -> list[Array | None]:
+def _back_through(
+    graph: Graph, operands: Sequence[Array], g: Sequence[Array | None], wanted: Sequence[bool]
+) -> list[Array | None]:
     """From the gradients by a called function's results to those by its operands; runs it again for them."""
-    return _by_inputs(graph, backward(graph, evaluate(graph, *operands), g))
+    shares = _by_inputs(graph, backward(graph, evaluate(graph, *operands), g, wanted))
+    return [share if used else None for share, used in zip(shares, wanted, strict=True)]
 
 
-def _call(g, y, *operands, jaxpr):
+def _call(g, y, *operands, jaxpr, wanted):
     """The walk through the called function."""
-    return _back_through(jaxpr, operands, g)
+    return _back_through(jaxpr, operands, g, wanted)
 
 
 def _custom_jvp_call(g, y, *operands, apply):
@@ -561,31 +619,35 @@ def _custom_jvp_call(g, y, *operands, apply):
 
 def _custom_vjp_call(g, y, *operands, apply):
     """The function's author gives the rule itself."""
-    still = [np.zeros(part.shape, jax.dtypes.float0) for part in y]
     shares = jax.vjp(apply, *operands)[1](
-        tuple(zero if share is None else share for share, zero in zip(g, still, strict=True))
+        tuple(
+            np.zeros(part.shape, jax.dtypes.float0) if share is None else share
+            for share, part in zip(_filled(g, y), y, strict=True)
+        )
     )
     return [None if share.dtype == jax.dtypes.float0 else share for share in shares]
 
 
-def _cond(g, y, index, *operands, branches):
+def _cond(g, y, index, *operands, branches, wanted):
     """The walk through the branch that was taken."""
 
     def back(branch):
-        return lambda operands, g: _back_through(branch, operands, g)
+        return lambda operands, g: _back_through(branch, operands, g, wanted[1:])
 
     return [None, *lax.switch(index, [back(branch) for branch in branches], operands, g)]
 
 
-def _scan(g, y, *operands, jaxpr, length, reverse):
+def _scan(g, y, *operands, jaxpr, length, reverse, num_consts, num_carry, wanted):
     """The walk through the steps from the last to the first, after running them again to keep the carries."""
-    # Of the operands and outputs those with an axis more than in a step are taken apart, or put together.
-    num_xs = sum(x.ndim > len(step.type.shape) for x, step in zip(operands, inputs_of(jaxpr), strict=True))
-    num_carry = sum(
-        part.ndim == len(type_of(jaxpr, step).shape) for part, step in zip(y, jaxpr.outputs, strict=True)
-    )
-    num_consts = len(operands) - num_carry - num_xs
     consts, carry, xs = _split(operands, num_consts, num_carry)
+    of_carry, of_ys = list(g[:num_carry]), list(g[num_carry:])
+    wanted = _with_carries(jaxpr, wanted, num_consts, num_carry)
+    moves = wanted[num_consts : num_consts + num_carry]
+    of_carry = [
+        _zeros(part) if share is None and moving else share
+        for part, share, moving in zip(carry, of_carry, moves, strict=True)
+    ]
+    of_consts = [_zeros(c) if used else None for c, used in zip(consts, wanted[:num_consts], strict=True)]
 
     def forward(carry, x):
         results = results_of(jaxpr, evaluate(jaxpr, *consts, *carry, *x))
@@ -594,16 +656,26 @@ def _scan(g, y, *operands, jaxpr, length, reverse):
     def back(shares, step):
         of_consts, of_carry = shares
         carry, x, of_y = step
-        new = _back_through(jaxpr, [*consts, *carry, *x], [*of_carry, *of_y])
+        new = _back_through(jaxpr, [*consts, *carry, *x], [*of_carry, *of_y], wanted)
         more_of_consts, of_carry, of_x = _split(new, num_consts, num_carry)
         return (jax.tree.map(jnp.add, of_consts, more_of_consts), of_carry), of_x
 
     _, carries = lax.scan(forward, carry, xs, length, reverse)
-    of_carry, of_ys = list(g[:num_carry]), list(g[num_carry:])
     (of_consts, of_carry), of_xs = lax.scan(
-        back, (list(map(_zeros, consts)), of_carry), (carries, xs, of_ys), length, not reverse
+        back, (of_consts, of_carry), (carries, xs, of_ys), length, not reverse
     )
     return [*of_consts, *of_carry, *of_xs]
+
+
+def _with_carries(step: Graph, wanted: Sequence[bool], num_consts: int, num_carry: int) -> list[bool]:
+    """The wanted inputs of a step, and the carries that move with them from some step on."""
+    wanted, known = list(wanted), None
+    while wanted != known:
+        known, moving = list(wanted), _moving(step, wanted)
+        for place, output in enumerate(step.outputs[:num_carry]):
+            wanted[num_consts + place] |= output in moving
+    floats = [jnp.issubdtype(node.type.dtype, jnp.floating) for node in inputs_of(step)]
+    return [want and is_float for want, is_float in zip(wanted, floats, strict=True)]
 
 
 def _split(items, first, second):
@@ -615,6 +687,11 @@ def _while(g, y, *operands):
         "while: how often it runs is known only afterwards, so its steps cannot be kept for the way back; "
         "use lax.scan, or lax.fori_loop with fixed ends"
     )
+
+
+def _filled(g: Sequence[Any], y: Sequence[Array]) -> list[Any]:
+    """With zeros for the outputs that the result does not depend on, where a rule needs them all."""
+    return [_zeros(part) if share is None else share for share, part in zip(g, y, strict=True)]
 
 
 def _same(g, y, x):
@@ -636,7 +713,7 @@ RULES: dict[str, Rule] = {
     "integer_pow": lambda g, _, x, *, y: [g * y * lax.integer_pow(x, y - 1) if y else jnp.zeros_like(x)],
     "sqrt": lambda g, y, x: [g / (2 * y)],
     "rsqrt": lambda g, y, x: [-g * y / (2 * x)],
-    "cbrt": lambda g, y, x: [g * y / (3 * x)],
+    "cbrt": lambda g, y, x: [g / (3 * y * y)],
     "exp": lambda g, y, x: [g * y],
     "exp2": lambda g, y, x: [g * y * math.log(2)],
     "expm1": lambda g, y, x: [g * (y + 1)],
@@ -659,6 +736,7 @@ RULES: dict[str, Rule] = {
     "erfc": lambda g, y, x: [-g * 2 / math.sqrt(math.pi) * jnp.exp(-x * x)],
     "erf_inv": lambda g, y, x: [g * math.sqrt(math.pi) / 2 * jnp.exp(y * y)],
     "lgamma": lambda g, y, x: [g * lax.digamma(x)],
+    "polygamma": lambda g, y, n, x: [None, g * lax.polygamma(n + 1, x)],
     "digamma": lambda g, y, x: [g * lax.polygamma(jnp.ones_like(x), x)],
     # two or three numbers at a time
     "add": lambda g, y, a, b: [g, g],
@@ -692,9 +770,9 @@ RULES: dict[str, Rule] = {
     "broadcast_in_dim": _broadcast_in_dim,
     "tile": _tile,
     "concatenate": _concatenate,
-    "split": lambda g, y, x, *, axis: [jnp.concatenate(g, axis)],
+    "split": lambda g, y, x, *, axis: [jnp.concatenate(_filled(g, y), axis)],
     "stack": lambda g, y, *operands, axis: jnp.unstack(g, axis=axis),
-    "unstack": lambda g, y, x, *, axis: [jnp.stack(g, axis)],
+    "unstack": lambda g, y, x, *, axis: [jnp.stack(_filled(g, y), axis)],
     "pad": _pad,
     "convert_element_type": lambda g, y, x: [g.astype(x.dtype)],
     # places
@@ -705,6 +783,7 @@ RULES: dict[str, Rule] = {
     "scatter": _scatter,
     "scatter-add": _scatter_add(1),
     "scatter-sub": _scatter_add(-1),
+    "scatter-mul": _scatter_mul,
     "sort": _sort,
     "top_k": _top_k,
     # functions

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnaive import figures
-from jaxnaive.graph import Graph, Input, Node, Operation, is_number, label, type_of
+from jaxnaive.graph import Graph, Input, Node, Operation, label, shown_nodes, type_of
 
 SWEEPS = 24  # through all layers, to order them and again to place them
 CHARACTER, LINE, BOX = 0.085, 0.17, 0.3  # inches: a character's width, a line's height, a node's height
+COMMUTATIVE = {"add", "add_any", "mul", "max", "min"}
 VALUE, GRADIENT = "0.3", "tab:red"  # colours of the two lines beside an edge
 
 
@@ -37,6 +38,14 @@ class Point(NamedTuple):
     item: int | tuple[int, int]  # place of the node in the graph; or the edge, as node and operand
 
 
+class Line(NamedTuple):
+    """A piece of an edge, from one layer to the next."""
+
+    upper: Point
+    lower: Point
+    port: float  # how far right it arrives at the lower point, as far as the order of operands matters
+
+
 def draw(
     paths: Sequence[Path],
     graph: Graph,
@@ -54,7 +63,7 @@ def draw(
       to_the_right: whether values flow to the right, and not downwards.
     """
     texts = texts or (lambda node, slot: EdgeText(_shape_text(graph, node, slot)))
-    names = {place: label(graph, node) for place, node in enumerate(graph.nodes) if not is_number(node)}
+    names = {place: label(graph, graph.nodes[place]) for place in shown_nodes(graph)}
     arrivals = {
         place: {
             slot: texts(place, slot)
@@ -73,7 +82,8 @@ def draw(
         width = CHARACTER * max(len(name), 3) + 0.25
         boxes[place] = (width, max(BOX, across[place])) if to_the_right else (max(width, across[place]), BOX)
     positions = layout(graph, {place: box[to_the_right] for place, box in boxes.items()}, gap=0.25)
-    depth = max((box[not to_the_right] for box in boxes.values()), default=0)
+    size = (max(width for width, _ in boxes.values()), BOX)  # of a layer, in the direction of the values
+    depth = size[not to_the_right]
     depth += text_width + 0.45 if to_the_right else text_height + 0.4
     centres = {
         point: (point.layer * depth, -at) if to_the_right else (at, -point.layer * depth)
@@ -81,8 +91,9 @@ def draw(
     }
     nodes_at = {point.item: centre for point, centre in centres.items() if isinstance(point.item, int)}
     bends = defaultdict(list)
-    for point, centre in centres.items():  # from the first layer to the last
-        bends[point.item].append(centre)
+    for point, (x, y) in centres.items():  # from the first layer to the last
+        if isinstance(point.item, tuple):  # straight through the layer, or it would cut the corners of boxes
+            bends[point.item] += [_side((x, y), size, to_the_right, sign) for sign in (-1, 1)]
     figure, axes = _canvas(centres, boxes, title)
     for place, name in names.items():
         is_result = any(output.node == place for output in graph.outputs)
@@ -92,9 +103,11 @@ def draw(
             source = graph.nodes[place].operands[slot].node
             start = _side(nodes_at[source], boxes[source], to_the_right, 1)
             arriving.append(([start, *bends[place, slot]], text))
-        _draw_arrivals(
-            axes, _side(nodes_at[place], boxes[place], to_the_right, -1), arriving, port_gap, to_the_right
-        )
+        side = _side(nodes_at[place], boxes[place], to_the_right, -1)
+        # Operands stand in their order, left to right or top to bottom, unless it does not matter.
+        if graph.nodes[place].name in COMMUTATIVE:
+            arriving.sort(key=lambda edge: -edge[0][-1][1] if to_the_right else edge[0][-1][0])
+        _draw_arrivals(axes, side, arriving, port_gap, to_the_right)
     for path in paths:
         figures.save(figure, path)
 
@@ -111,75 +124,66 @@ def layout(graph: Graph, across: Mapping[int, float], gap: float) -> dict[Point,
       The centre of each point along its layer. No two nodes of a layer overlap.
     """
     layer_of = _layers(graph)
-    edges: list[tuple[Point, Point]] = []
+    lines: list[Line] = []
     for place, node in enumerate(graph.nodes):
         for slot, operand in enumerate(node.operands):
             if operand.node in layer_of:
-                chain = [
-                    Point(layer_of[operand.node], operand.node),
-                    *(
-                        Point(layer, (place, slot))
-                        for layer in range(layer_of[operand.node] + 1, layer_of[place])
-                    ),
-                    Point(layer_of[place], place),
-                ]
-                edges += pairwise(chain)
+                between = range(layer_of[operand.node] + 1, layer_of[place])
+                *bends, last = pairwise(
+                    [
+                        Point(layer_of[operand.node], operand.node),
+                        *(Point(layer, (place, slot)) for layer in between),
+                        Point(layer_of[place], place),
+                    ]
+                )
+                port = 0.0 if node.name in COMMUTATIVE else 0.1 * slot
+                lines += [*(Line(*bend, 0.0) for bend in bends), Line(*last, port)]
     rows: list[list[Point]] = [[] for _ in range(max(layer_of.values(), default=0) + 1)]
-    for point in dict.fromkeys(
-        [*(Point(layer, place) for place, layer in layer_of.items()), *sum(edges, ())]
-    ):
+    nodes = (Point(layer, place) for place, layer in layer_of.items())
+    for point in dict.fromkeys([*nodes, *(point for line in lines for point in (line.upper, line.lower))]):
         rows[point.layer].append(point)
-    above, below = defaultdict(list), defaultdict(list)
-    for upper, lower in edges:
-        above[lower].append(upper)
-        below[upper].append(lower)
-    rows = _with_few_crossings(rows, edges, above, below)
-    return _straightened(rows, above, below, across, gap)
+    return _straightened(_with_few_crossings(rows, lines), lines, across, gap)
 
 
 def _layers(graph: Graph) -> dict[int, int]:
     """The layer of each node: below all that it takes from, and close to what takes from it."""
-    shown = [place for place, node in enumerate(graph.nodes) if not is_number(node)]
+    shown = shown_nodes(graph)
     sources = {place: [o.node for o in graph.nodes[place].operands if o.node in shown] for place in shown}
     users = {place: [user for user in shown if place in sources[user]] for place in shown}
     layer_of: dict[int, int] = {}
     for place in shown:
         layer_of[place] = 1 + max((layer_of[source] for source in sources[place]), default=-1)
     for place in reversed(shown):
-        if users[place] and len(sources[place]) <= len(
-            users[place]
-        ):  # moving it down makes no edge longer in sum
+        # Moving it down makes the edges no longer in sum.
+        if users[place] and len(sources[place]) <= len(users[place]):
             layer_of[place] = min(layer_of[user] for user in users[place]) - 1
     first = min(layer_of.values(), default=0)
     return {place: layer - first for place, layer in layer_of.items()}
 
 
-def _with_few_crossings(
-    rows: list[list[Point]],
-    edges: Sequence[tuple[Point, Point]],
-    above: Mapping[Point, list[Point]],
-    below: Mapping[Point, list[Point]],
-) -> list[list[Point]]:
+def _with_few_crossings(rows: list[list[Point]], lines: Sequence[Line]) -> list[list[Point]]:
     """The rows in the best order found by putting each point at the mean of its neighbours', down and up."""
 
     def crossings(rows: list[list[Point]]) -> int:
         at = {point: place for row in rows for place, point in enumerate(row)}
-        spans = np.array([(upper.layer, at[upper], at[lower]) for upper, lower in edges]).reshape(-1, 3)
-        layer, start, end = spans.T
+        spans = [(line.upper.layer, at[line.upper], at[line.lower] + line.port) for line in lines]
+        layer, start, end = np.array(spans).reshape(-1, 3).T
         crossed = (start[:, None] < start) & (end[:, None] > end) & (layer[:, None] == layer)
         return int(crossed.sum())
 
     best = rows
     for sweep in range(SWEEPS):
-        neighbours = above if sweep % 2 == 0 else below
-        at = {point: place for row in rows for place, point in enumerate(row)}
+        downwards = sweep % 2 == 0
+        at: dict[Point, float] = {point: place for row in rows for place, point in enumerate(row)}
         rows = [list(row) for row in rows]
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            means = {
-                point: np.mean([at[other] for other in neighbours[point]]) if neighbours[point] else at[point]
-                for point in row
-            }
-            row.sort(key=means.__getitem__)
+        for row in rows if downwards else reversed(rows):
+            wishes = {point: [] for point in row}
+            for upper, lower, port in lines:
+                if downwards and lower in wishes:
+                    wishes[lower].append(at[upper])
+                elif not downwards and upper in wishes:
+                    wishes[upper].append(at[lower] + port)
+            row.sort(key=lambda point: np.mean(wishes[point]) if wishes[point] else at[point])
             at |= {point: place for place, point in enumerate(row)}
         if crossings(rows) < crossings(best):
             best = rows
@@ -187,15 +191,15 @@ def _with_few_crossings(
 
 
 def _straightened(
-    rows: Sequence[Sequence[Point]],
-    above: Mapping[Point, list[Point]],
-    below: Mapping[Point, list[Point]],
-    across: Mapping[int, float],
-    gap: float,
+    rows: Sequence[Sequence[Point]], lines: Sequence[Line], across: Mapping[int, float], gap: float
 ) -> dict[Point, float]:
     """Places in the rows' order and far enough apart, each near the mean of its neighbours' places."""
     from scipy.optimize import isotonic_regression
 
+    neighbours = defaultdict(list)
+    for upper, lower, _ in lines:
+        neighbours[upper].append(lower)
+        neighbours[lower].append(upper)
     at: dict[Point, float] = {}
     offsets = {}
     for row in rows:
@@ -209,12 +213,7 @@ def _straightened(
         }
     for sweep in range(2 * SWEEPS):
         for row in rows if sweep % 2 == 0 else reversed(rows):
-            wish = [
-                np.mean([at[other] for other in (*above[point], *below[point])])
-                if above[point] or below[point]
-                else at[point]
-                for point in row
-            ]
+            wish = [np.mean([at[other] for other in neighbours[point] or [point]]) for point in row]
             # Without the room that those before it need, places only have to be in order.
             offset = offsets[row[0].layer]
             found = isotonic_regression(np.array(wish) - offset).x + offset
@@ -273,18 +272,20 @@ def _draw_arrivals(
     port_gap: float,
     to_the_right: bool,
 ) -> None:
-    """The edges that end at this side of a node, next to each other in the order in which they come."""
+    """The edges that end at this side of a node, next to each other, each with its text at its end."""
     from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path as Line
+    from matplotlib.path import Path as Polyline
 
-    across = 1 if to_the_right else 0
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
-    for rank, (line, texts) in enumerate(sorted(arriving, key=lambda edge: edge[0][-1][across])):
+    for rank, (line, texts) in enumerate(arriving):
         shift = port_gap * (rank - (len(arriving) - 1) / 2)
-        x, y = (side[0], side[1] + shift) if to_the_right else (side[0] + shift, side[1])
+        x, y = (side[0], side[1] - shift) if to_the_right else (side[0] + shift, side[1])
+        written = [(text, color) for text, color in zip(texts, (VALUE, GRADIENT), strict=True) if text]
+        # The last stretch is straight, and so keeps clear of the text beside it.
+        before = (x - 0.3, y) if to_the_right else (x, y + 0.05 + LINE * len(written))
         axes.add_patch(
             FancyArrowPatch(
-                path=Line([*line, (x, y)]),
+                path=Polyline([*line, before, (x, y)]),
                 arrowstyle="-|>",
                 mutation_scale=8,
                 color="0.45",
@@ -292,7 +293,6 @@ def _draw_arrivals(
                 zorder=1,
             )
         )
-        written = [(text, color) for text, color in zip(texts, (VALUE, GRADIENT), strict=True) if text]
         for row, (text, color) in enumerate(written):
             if to_the_right:
                 where = (x - 0.15, y + LINE * (0.6 - 1.2 * row))

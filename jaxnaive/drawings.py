@@ -1,6 +1,6 @@
-"""Pictures of ideas: slices, products, maps of the plane, and what hidden layers do to it."""
+"""Pictures of ideas: slices, products, maps of the plane, what hidden layers do to it, and ways downhill."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnaive import figures, files
+from jaxnaive import figures
 from jaxnaive.geometry import Affine, apply
 
 Number = int | float
+COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
 
 
 def slices(path: Path, images: np.ndarray, size: int) -> None:
@@ -205,9 +206,7 @@ def manifold_animation(path: Path, frames: Sequence[Sequence[Plane]], labels: np
         figure = figures.new(2.0 * len(planes), 2.3)
         _draw_planes(figure.subplots(1, len(planes)), planes, labels)
         images.append(figures.image(figure, dpi=80, colors=24))
-    with files.replacing(path) as temporary:
-        durations = [250] * (len(images) - 1) + [2000]
-        images[0].save(temporary, save_all=True, append_images=images[1:], duration=durations, loop=0)
+    figures.save_animation(images, path)
 
 
 def _draw_planes(axes: Any, planes: Sequence[Plane], labels: np.ndarray) -> None:
@@ -225,3 +224,65 @@ def grid_lines(low: float, high: float, lines: int, points: int = 40) -> Float[A
     along, across = jnp.linspace(low, high, points), jnp.linspace(low, high, lines)
     horizontal = jnp.stack(jnp.meshgrid(along, across), axis=-1)
     return jnp.concatenate([horizontal, horizontal[..., ::-1]])
+
+
+class Track(NamedTuple):
+    """Where an optimizer went."""
+
+    name: str
+    points: np.ndarray  # [steps], or [steps, 2] on the plane
+
+
+def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], Sequence[Track]]]) -> None:
+    """Balls on loss curves: where each optimizer started, went, and came to rest.
+
+    Args:
+      path: the PNG file to write.
+      panels: a title, a function of one number, and the tracks on it.
+    """
+    figure = figures.new(4.0 * len(panels), 3.6)
+    for axes, (title, loss, tracks) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        ends = np.concatenate([track.points for track in tracks])
+        x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
+        axes.plot(x, loss(x), color="0.6", zorder=0)
+        height = np.ptp(loss(x))
+        for color, track in zip(COLORS, tracks, strict=False):
+            y = loss(track.points) + 0.03 * height
+            axes.plot(track.points, y, ".", color=color, markersize=3, alpha=0.4)
+            axes.plot(track.points[-1], y[-1], "o", color=color, markersize=9, label=track.name)
+        axes.plot(track.points[0], y[0], "k*", markersize=9, label="start")
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="weight", ylabel="loss")
+        axes.legend(fontsize=8)
+    figures.save(figure, path)
+
+
+def valleys(path: Path, loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> None:
+    """The first steps of optimizers on the plane, over the contours of the loss.
+
+    Args:
+      path: the PNG file to write; or a GIF file, animated.
+      loss: of points ``[..., 2]``.
+      tracks: on the plane.
+      steps: how many of them are shown.
+    """
+    if path.suffix != ".gif":
+        return figures.save(_valley(loss, tracks, steps), path)
+    frames = [figures.image(_valley(loss, tracks, step), dpi=80, colors=32) for step in range(1, steps + 1)]
+    return figures.save_animation(frames, path)
+
+
+def _valley(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
+    figure = figures.new(3.2 * len(tracks), 3.0)
+    every = np.concatenate([track.points for track in tracks])
+    low, high = every.min(axis=0) - 0.2, every.max(axis=0) + 0.2
+    plane = np.stack(np.meshgrid(*(np.linspace(*ends, 100) for ends in zip(low, high, strict=True))), axis=-1)
+    heights = np.asarray(loss(plane))
+    levels = np.geomspace(heights.max() / 3000, heights.max(), 12)
+    for axes, color, track in zip(figure.subplots(1, len(tracks)), COLORS, tracks, strict=False):
+        axes.contour(plane[..., 0], plane[..., 1], heights, levels=levels, colors="0.8", linewidths=0.7)
+        axes.plot(*track.points[: steps + 1].T, ".-", color=color, linewidth=1, markersize=4)
+        axes.plot(0, 0, "k+")
+        axes.set_title(f"{track.name}\nloss {float(loss(track.points[steps])):.1e} after {steps}", fontsize=9)
+        axes.set(xticks=[], yticks=[])
+    return figure

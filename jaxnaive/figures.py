@@ -1,6 +1,7 @@
 """How every picture is made and saved. matplotlib is imported when the first one is drawn."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ def save(figure: Any, path: Path) -> None:
             figure.savefig(temporary, metadata={"Date": None})
         else:
             image(figure, dpi=120, colors=64).save(temporary, optimize=True)
+
+
+def save_animation(frames: Sequence[Any], path: Path) -> None:
+    """Write images as an animated GIF file that waits at its end: whole, or not at all."""
+    with files.replacing(path) as temporary:
+        durations = [250] * (len(frames) - 1) + [2000]
+        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def image(figure: Any, dpi: int, colors: int) -> Any:

@@ -8,6 +8,7 @@ JAX's own form of this, the jaxpr, differs between versions of JAX; this is the 
 """
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +50,9 @@ class Constant(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.value:.4g}" if is_number(self) else "constant"
+        if not is_number(self):
+            return "constant"
+        return f"{self.value:.4g}" if jnp.issubdtype(self.value.dtype, jnp.floating) else str(self.value)
 
     @property
     def types(self) -> tuple[jax.ShapeDtypeStruct, ...]:
@@ -123,9 +126,14 @@ def evaluate(graph: Graph, *leaves: ArrayLike) -> Values:
     Returns:
       The outputs of every node.
 
+    Raises:
+      ValueError: not as many leaves as the function has.
+
     >>> [float(value) for (value,) in evaluate(trace(lambda x: x * x + x, 3.0), 3.0)]
     [3.0, 9.0, 12.0]
     """
+    if len(leaves) != len(inputs_of(graph)):
+        raise ValueError(f"evaluate: got {len(leaves)} leaves, expected {len(inputs_of(graph))}")
     values: list[tuple[Array, ...]] = []
     remaining = iter(leaves)
     for node in graph.nodes:
@@ -160,16 +168,54 @@ def type_of(graph: Graph, output: Output) -> jax.ShapeDtypeStruct:
 
 def called(call: Operation) -> Graph:
     """The function that a call runs."""
-    (graph,) = (setting for setting in call.settings.values() if isinstance(setting, Graph))
+    (graph,) = _functions_in(call)
     return graph
 
 
 def is_number(node: Node) -> bool:
     """Whether a node is a constant number, which a picture writes into the operation that takes it."""
-    return isinstance(node, Constant) and node.value.ndim == 0 and not isinstance(node.value, jax.core.Tracer)
+    return (
+        isinstance(node, Constant)
+        and node.value.ndim == 0
+        and not isinstance(node.value, jax.core.Tracer)
+        and not jnp.issubdtype(node.value.dtype, jax.dtypes.extended)  # such as a random key
+    )
+
+
+def peak_bytes(graph: Graph) -> int:
+    """The most bytes that the values take at a time when each is freed after its last use.
+
+    Arguments and constants are not counted. A compiler that fuses operations needs less.
+    """
+    last_use = {output: place for place, node in enumerate(graph.nodes) for output in node.operands}
+    last_use |= dict.fromkeys(graph.outputs, len(graph.nodes))
+    freed_after: dict[int, int] = {}
+    alive = peak = 0
+    for place, node in enumerate(graph.nodes):
+        if isinstance(node, Operation):
+            inside = max(map(peak_bytes, _functions_in(node)), default=0)
+            sizes = [math.prod(type_.shape) * type_.dtype.itemsize for type_ in node.types]
+            alive += sum(sizes)
+            peak = max(peak, alive + inside)
+            for index, size in enumerate(sizes):
+                until = last_use.get(Output(place, index), place)
+                freed_after[until] = freed_after.get(until, 0) + size
+        alive -= freed_after.pop(place, 0)
+    return peak
+
+
+def _functions_in(node: Operation) -> list[Graph]:
+    settings = [value if type(value) is tuple else (value,) for value in node.settings.values()]
+    return [function for values in settings for function in values if isinstance(function, Graph)]
 
 
 # --- as text -----------------------------------------------------------------------------------------
+
+
+def shown_nodes(graph: Graph) -> list[int]:
+    """The places of the nodes that a picture shows: all but the numbers that are operands."""
+    results = {output.node for output in graph.outputs}
+    return [place for place, node in enumerate(graph.nodes) if place in results or not is_number(node)]
 
 
 def type_text(type_: jax.ShapeDtypeStruct) -> str:
@@ -214,13 +260,13 @@ def to_mermaid(graph: Graph) -> str:
         n2 -- "float32 []" --> r0((" "))
     """
     lines = ["flowchart TD"]
-    for place, node in enumerate(graph.nodes):
-        if is_number(node):
-            continue
+    shown = shown_nodes(graph)
+    for place in shown:
+        node = graph.nodes[place]
         opening, closing = ("[", "]") if isinstance(node, Operation) else ("([", "])")
         lines.append(f'    n{place}{opening}"{_escaped(label(graph, node))}"{closing}')
         for operand in node.operands:
-            if not is_number(graph.nodes[operand.node]):
+            if operand.node in shown:
                 lines.append(f'    n{operand.node} -- "{type_text(type_of(graph, operand))}" --> n{place}')
     for place, output in enumerate(graph.outputs):
         lines.append(f'    n{output.node} -- "{type_text(type_of(graph, output))}" --> r{place}((" "))')
@@ -292,15 +338,32 @@ def _operation(
         outputs = primitive.bind(*operands, **bind_params)
         return tuple(outputs) if primitive.multiple_results else (outputs,)
 
+    settings = {name: _setting(value, opened) for name, value in equation.params.items()}
+    if primitive.name == "scan":
+        settings |= _scan_settings(settings["jaxpr"], equation)
     return Operation(
         primitive.name,
         _call_name(equation) if primitive.name in CALLS else primitive.name,
         operands,
         tuple(map(_type, equation.outvars)),
-        {name: _setting(value, opened) for name, value in equation.params.items()},
+        settings,
         primitive.multiple_results,
         apply,
     )
+
+
+def _scan_settings(step: Graph, equation: JaxprEqn) -> dict[str, Any]:
+    # Versions of JAX say in different ways which operands are what. In all of them constants come first, then
+    # what is carried, then what is taken apart, and so has an axis more than in a step; so do the outputs.
+    inputs, outputs = inputs_of(step), [type_of(step, output) for output in step.outputs]
+    taken = sum(_type(var).ndim > node.type.ndim for var, node in zip(equation.invars, inputs, strict=True))
+    carried = sum(_type(var).ndim == type_.ndim for var, type_ in zip(equation.outvars, outputs, strict=True))
+    consts = len(inputs) - taken - carried
+    counts = {"constant": consts, "carry": carried, "x": taken}
+    names = [f"{kind} {place}" for kind, count in counts.items() for place in range(count)]
+    named = tuple(node._replace(name=name) for node, name in zip(inputs, names, strict=True))
+    step = step._replace(nodes=(*named, *step.nodes[len(named) :]))
+    return {"jaxpr": step, "num_consts": consts, "num_carry": carried}
 
 
 def _setting(value: Any, opened: Callable[[Operation], bool]) -> Any:

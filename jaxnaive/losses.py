@@ -4,6 +4,8 @@ The losses work on logits, the network's output before any softmax. ``softmax`` 
 the notes, is here too (:func:`cross_entropy_of_probabilities`), with what is wrong with it.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -50,6 +52,31 @@ def cross_entropy_one_hot(
     return log_sum_exp(logits) * targets.sum(axis=-1) - (targets * logits).sum(axis=-1)
 
 
+def smoothed_cross_entropy(amount: float) -> Callable[[Array, Array], Array]:
+    """Cross-entropy with targets that leave a little to the other classes, as a loss of logits and labels.
+
+    The target is ``1 - amount`` at the label plus ``amount / classes`` everywhere, so that the network is not
+    driven to ever larger logits. Equal to :func:`cross_entropy_one_hot` of ``optax.smooth_labels``.
+
+    Args:
+      amount: of the target that is spread over all classes, in [0, 1).
+
+    Raises:
+      ValueError: the amount is out of its range.
+
+    Source: C. Szegedy et al., "Rethinking the inception architecture for computer vision", 2016.
+    """
+    if not 0 <= amount < 1:
+        raise ValueError(f"label smoothing: got {amount}, expected at least 0 and less than 1")
+
+    def loss(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
+        return (1 - amount) * cross_entropy(logits, labels) + amount * (
+            log_sum_exp(logits) - logits.mean(axis=-1)
+        )
+
+    return loss
+
+
 def cross_entropy_of_probabilities(
     probabilities: Float[Array, "batch classes"], labels: Int[Array, " batch"]
 ) -> Float[Array, " batch"]:
@@ -74,6 +101,22 @@ def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
     """
     _check_labels(logits, labels)
     return jnp.mean(logits.argmax(axis=-1) == labels)
+
+
+def confusion(
+    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+) -> Int[Array, "classes classes"]:
+    """How many examples of each class, a row, were taken for each class, a column.
+
+    Raises:
+      ValueError: the labels are not one integer an example.
+    """
+    _check_labels(logits, labels)
+    classes = jnp.arange(logits.shape[-1])
+    truth, said = (
+        which[:, None] == classes.astype(which.dtype) for which in (labels, logits.argmax(axis=-1))
+    )
+    return truth.T.astype(jnp.int32) @ said.astype(jnp.int32)
 
 
 def _at_label(values: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int32
 from jaxnaive.layers import Params
 
 Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, []
-LearningRate = float | int | np.number | Float[Array, ""] | Schedule
+Number = float | int | np.number | Float[Array, ""]
+LearningRate = Number | Schedule
 
 
 class Optimizer(NamedTuple):
@@ -36,17 +37,14 @@ class AnyOptimizer(Protocol):
     def update(self) -> Callable[..., Any]: ...
 
 
-class SgdState(NamedTuple):
-    """State of :func:`sgd`."""
+class OptimizerState(NamedTuple):
+    """State of every optimizer here."""
 
     count: Int32[Array, ""]  # updates made so far
+    memory: tuple[Params, ...]  # what its rule remembers, each like the parameters
 
 
-class NesterovState(NamedTuple):
-    """State of :func:`nesterov`."""
-
-    count: Int32[Array, ""]  # updates made so far
-    velocity: Params  # like the parameters
+# --- the optimizers: each a rule for one array -------------------------------------------------------
 
 
 def sgd(learning_rate: LearningRate) -> Optimizer:
@@ -58,50 +56,179 @@ def sgd(learning_rate: LearningRate) -> Optimizer:
     Raises:
       ValueError: the learning rate is not positive and finite.
     """
-    check_learning_rate(learning_rate)
-
-    def init(params: Params) -> SgdState:
-        del params
-        return SgdState(jnp.zeros([], jnp.int32))
-
-    def update(grads: Params, state: SgdState, params: Params | None = None) -> tuple[Params, SgdState]:
-        del params
-        return _descend(learning_rate, state.count, grads), SgdState(state.count + 1)
-
-    return Optimizer(init, update)
+    return _lift(learning_rate, lambda count, g: (g,))
 
 
-def nesterov(learning_rate: LearningRate, decay: float = 0.9) -> Optimizer:
-    """Momentum that looks ahead: ``v <- decay * v + g``, ``w <- w - learning_rate * (g + decay * v)``.
+def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
+    """The heavy ball: ``v <- decay * v + g``, ``w <- w - learning_rate * v``.
 
-    Equal to ``optax.sgd(learning_rate, decay, nesterov=True)``. The velocity is a sum of gradients, so with
-    ``decay=0.9`` a steady slope is followed ten times as fast as by :func:`sgd` at the same learning rate.
+    Equal to ``optax.sgd(learning_rate, decay)``, and to PyTorch's without dampening. The book and Keras keep
+    ``-learning_rate * v`` as the velocity, which is the same as long as the learning rate is; when it falls,
+    theirs goes on with the old speed. What the book lists as "naive momentum" is :func:`nesterov`.
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      decay: share of the velocity that is kept from one update to the next.
+      decay: share of the velocity that is kept from one update to the next, in [0, 1). With 0.9 a steady
+        slope is followed ten times as fast as by :func:`sgd` at the same learning rate.
 
     Raises:
-      ValueError: the learning rate is not positive and finite.
+      ValueError: a hyper-parameter is out of its range.
+
+    Source: B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
+    """
+    check_share("decay", decay)
+
+    def rule(count: Array, g: Array, velocity: Array) -> tuple[Array, ...]:
+        velocity = g + decay * velocity
+        return velocity, velocity
+
+    return _lift(learning_rate, rule, jnp.zeros_like)
+
+
+def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
+    """Momentum that looks ahead: ``v <- decay * v + g``, ``w <- w - learning_rate * (g + decay * v)``.
+
+    Equal to ``optax.sgd(learning_rate, decay, nesterov=True)``, and to PyTorch's ``nesterov=True``; Keras's
+    too, while the learning rate stays the same. The book's listing of "naive momentum", which adds
+    ``decay * velocity - learning_rate * g`` after the velocity has been updated, is this.
+
+    Args:
+      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      decay: share of the velocity that is kept from one update to the next, in [0, 1).
+
+    Raises:
+      ValueError: a hyper-parameter is out of its range.
 
     Source: Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)",
     1983; in this form I. Sutskever et al., "On the importance of initialization and momentum in deep
     learning", 2013.
     """
+    check_share("decay", decay)
+
+    def rule(count: Array, g: Array, velocity: Array) -> tuple[Array, ...]:
+        velocity = g + decay * velocity
+        return g + decay * velocity, velocity
+
+    return _lift(learning_rate, rule, jnp.zeros_like)
+
+
+def adagrad(
+    learning_rate: LearningRate, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
+) -> Optimizer:
+    """``s <- s + g^2``, ``w <- w - learning_rate * g / sqrt(s + eps)``: steps shrink where it has been steep.
+
+    Equal to ``optax.adagrad``. Keras starts at 0.1 too and has ``eps`` in the root; PyTorch starts at 0 and
+    adds ``eps = 1e-10`` to the root. From 0 the first update is of size ``learning_rate``, whatever ``g``.
+
+    Args:
+      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      initial_accumulator_value: where ``s`` starts, 0 or more.
+      eps: keeps the root from 0, 0 or more.
+
+    Raises:
+      ValueError: a hyper-parameter is out of its range.
+
+    Source: J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and stochastic
+    optimization", 2011.
+    """
+    check_not_negative("initial accumulator value", initial_accumulator_value)
+    check_not_negative("eps", eps)
+
+    def rule(count: Array, g: Array, squares: Array) -> tuple[Array, ...]:
+        squares = g * g + squares
+        return jnp.where(squares > 0, jax.lax.rsqrt(squares + eps), 0) * g, squares
+
+    return _lift(learning_rate, rule, lambda w: jnp.full_like(w, initial_accumulator_value))
+
+
+def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8) -> Optimizer:
+    """``s <- decay * s + (1 - decay) * g^2``, ``w <- w - learning_rate * g / sqrt(s + eps)``.
+
+    Equal to ``optax.rmsprop``. Keras has ``eps = 1e-7`` in the root; PyTorch adds ``eps`` to the root, and
+    has a decay of 0.99. As ``s`` starts at 0, the first update is ``1 / sqrt(1 - decay)`` learning rates.
+
+    Args:
+      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      decay: share of the mean square that is kept from one update to the next, in [0, 1).
+      eps: keeps the root from 0, 0 or more.
+
+    Raises:
+      ValueError: a hyper-parameter is out of its range.
+
+    Source: T. Tieleman, G. Hinton, "Lecture 6.5 - RMSProp", 2012.
+    """
+    check_share("decay", decay)
+    check_not_negative("eps", eps)
+
+    def rule(count: Array, g: Array, mean_square: Array) -> tuple[Array, ...]:
+        mean_square = (1 - decay) * (g * g) + decay * mean_square
+        return jax.lax.rsqrt(mean_square + eps) * g, mean_square
+
+    return _lift(learning_rate, rule, jnp.zeros_like)
+
+
+def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> Optimizer:
+    """Momentum and RMSprop in one: ``w <- w - learning_rate * m' / (sqrt(s') + eps)``.
+
+    ``m <- b1 * m + (1 - b1) * g`` and ``s <- b2 * s + (1 - b2) * g^2`` start at 0. For
+    that they are made up at update ``t``: ``m' = m / (1 - b1^t)`` and ``s' = s / (1 - b2^t)``. Equal to
+    ``optax.adam`` and PyTorch's; Keras's ``eps`` is 1e-7, and is added before the correction.
+
+    Args:
+      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      b1: share of the mean gradient that is kept from one update to the next, in [0, 1).
+      b2: the same for the mean square.
+      eps: keeps the divisor from 0, 0 or more.
+
+    Raises:
+      ValueError: a hyper-parameter is out of its range.
+
+    Source: D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015.
+    """
+    check_share("b1", b1)
+    check_share("b2", b2)
+    check_not_negative("eps", eps)
+
+    def rule(count: Array, g: Array, mean: Array, mean_square: Array) -> tuple[Array, ...]:
+        mean = (1 - b1) * g + b1 * mean
+        mean_square = (1 - b2) * (g * g) + b2 * mean_square
+        t = (count + 1).astype(float)
+        corrected = mean / (1 - b1**t).astype(g.dtype)
+        corrected_square = mean_square / (1 - b2**t).astype(g.dtype)
+        return corrected / (jnp.sqrt(corrected_square) + eps), mean, mean_square
+
+    return _lift(learning_rate, rule, jnp.zeros_like, jnp.zeros_like)
+
+
+def _lift(
+    learning_rate: LearningRate,
+    rule: Callable[..., tuple[Array, ...]],  # count, g, *memory -> direction, *memory; all for one array
+    *starts: Callable[[Array], Array],  # of each part of the memory
+) -> Optimizer:
+    """From one array to a tree of them."""
     check_learning_rate(learning_rate)
 
-    def init(params: Params) -> NesterovState:
-        return NesterovState(jnp.zeros([], jnp.int32), jax.tree.map(jnp.zeros_like, params))
+    def init(params: Params) -> OptimizerState:
+        return OptimizerState(
+            jnp.zeros([], jnp.int32), tuple(jax.tree.map(start, params) for start in starts)
+        )
 
     def update(
-        grads: Params, state: NesterovState, params: Params | None = None
-    ) -> tuple[Params, NesterovState]:
+        grads: Params, state: OptimizerState, params: Params | None = None
+    ) -> tuple[Params, OptimizerState]:
         del params
-        velocity = jax.tree.map(lambda g, v: g + decay * v, grads, state.velocity)
-        ahead = jax.tree.map(lambda g, v: g + decay * v, grads, velocity)
-        return _descend(learning_rate, state.count, ahead), NesterovState(state.count + 1, velocity)
+        results = jax.tree.map(lambda g, *memory: rule(state.count, g, *memory), grads, *state.memory)
+        direction, *memory = (
+            jax.tree.map(lambda _, result, i=i: result[i], grads, results) for i in range(1 + len(starts))
+        )
+        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        updates = jax.tree.map(lambda d: -jnp.asarray(rate, d.dtype) * d, direction)
+        return updates, OptimizerState(state.count + 1, tuple(memory))
 
     return Optimizer(init, update)
+
+
+# --- using them --------------------------------------------------------------------------------------
 
 
 def apply_updates(params: Params, updates: Params) -> Params:
@@ -111,16 +238,22 @@ def apply_updates(params: Params, updates: Params) -> Params:
 
 def check_learning_rate(learning_rate: Any) -> None:
     """Raise ``ValueError`` unless it is positive and finite. A schedule or a traced number is let through."""
-    if callable(learning_rate):
-        return
-    try:
-        value = float(learning_rate)
-    except jax.errors.ConcretizationTypeError:
-        return
-    if not 0 < value < math.inf:
+    if not callable(learning_rate) and not 0 < _known(learning_rate, 1.0) < math.inf:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
 
-def _descend(learning_rate: LearningRate, count: Array, direction: Params) -> Params:
-    rate = learning_rate(count) if callable(learning_rate) else learning_rate
-    return jax.tree.map(lambda d: -jnp.asarray(rate, d.dtype) * d, direction)
+def check_share(name: str, value: Any) -> None:
+    """Raise ``ValueError`` unless it is in [0, 1). A traced number is let through."""
+    if not 0 <= _known(value, 0.0) < 1:
+        raise ValueError(f"{name}: got {value}, expected at least 0 and less than 1")
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Raise ``ValueError`` unless it is 0 or more, and finite. A traced number is let through."""
+    if not 0 <= _known(value, 0.0) < math.inf:
+        raise ValueError(f"{name}: got {value}, expected a finite number, 0 or more")
+
+
+def _known(value: Any, otherwise: float) -> float:
+    """The number, or this one while it is traced."""
+    return otherwise if isinstance(value, jax.core.Tracer) else float(value)

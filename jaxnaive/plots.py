@@ -1,11 +1,14 @@
-"""Pictures of a run: its loss, and what the network says to test images."""
+"""Pictures of runs: their losses, what a network says to test images, and what many runs say together."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxnaive import figures
 from jaxnaive.data import Dataset
+from jaxnaive.ensembles import Summary
 from jaxnaive.training import History
 
 
@@ -87,3 +90,146 @@ def _picture(image: np.ndarray) -> np.ndarray:
         image = (image - image.min()) / max(float(np.ptp(image)), 1e-30)
     is_picture = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4))
     return image if is_picture else image.reshape(1, -1)  # a strip, so that it can be looked at all the same
+
+
+def bands(
+    path: Path,
+    x: np.ndarray,
+    curves: dict[str, Summary],
+    labels: tuple[str, str],
+    title: str,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Means over seeds as lines, and their confidence intervals as bands.
+
+    Args:
+      path: the PNG file to write.
+      x: ``[points]``.
+      curves: by name, each of shape ``[points]``.
+      labels: of the two axes.
+      title: what it shows.
+      limits: of the vertical axis.
+    """
+    figure = figures.new(7.5, 4.5)
+    axes = figure.subplots()
+    for color, (name, summary) in zip(_colors(len(curves)), curves.items(), strict=True):
+        axes.plot(x, summary.mean, color=color, marker="o", markersize=3, label=name)
+        axes.fill_between(x, summary.low, summary.high, color=color, alpha=0.2, linewidth=0)
+    axes.set(xlabel=labels[0], ylabel=labels[1], ylim=limits, title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figures.save(figure, path)
+
+
+def heat_map(
+    path: Path,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    labels: tuple[str, str],
+    title: str,
+) -> None:
+    """Numbers of a grid as colours, and written into it.
+
+    Args:
+      path: the PNG file to write.
+      values: ``[rows, columns]``; those that are not finite are shown as diverged.
+      rows: their names.
+      columns: their names.
+      labels: what rows and columns are.
+      title: what it shows.
+    """
+    figure = figures.new(1.6 + 0.8 * len(columns), 1.4 + 0.45 * len(rows))
+    axes = figure.subplots()
+    low, high = np.nanmin(values), np.nanmax(values)
+    axes.imshow(np.ma.masked_invalid(values), cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    axes.set_facecolor("0.85")
+    for (row, column), value in np.ndenumerate(values):
+        is_dark = value < low + 0.6 * (high - low)
+        text = f"{value:.3f}" if np.isfinite(value) else "diverged"
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=8,
+            color="white" if np.isfinite(value) and is_dark else "black",
+        )  # fmt: skip
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel=labels[1], ylabel=labels[0], title=title)
+    figures.save(figure, path)
+
+
+def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -> None:
+    """Means with confidence intervals, the best at the top.
+
+    Args:
+      path: the PNG file to write.
+      summaries: of one number each, by name, the best first.
+      label: what the number is.
+      title: what it shows.
+    """
+    figure = figures.new(6.5, 1.2 + 0.4 * len(summaries))
+    axes = figure.subplots()
+    for row, summary in enumerate(summaries.values()):
+        axes.plot([summary.low, summary.high], [row, row], color="tab:blue", linewidth=5, alpha=0.4)
+        axes.plot(summary.mean, row, "o", color="tab:blue")
+        axes.text(summary.high, row, f"  {summary.mean:.4g}", va="center", fontsize=9)
+    axes.set_yticks(range(len(summaries)), summaries)
+    axes.invert_yaxis()
+    axes.margins(x=0.15, y=0.15)
+    axes.set(xlabel=label, title=title)
+    axes.grid(axis="x", alpha=0.3)
+    figures.save(figure, path)
+
+
+def learning_rates(
+    path: Path, rates: np.ndarray, accuracy: Summary, regions: dict[str, tuple[float, float]], title: str
+) -> None:
+    """Accuracy over the learning rate, with the regions that it falls into.
+
+    Args:
+      path: the PNG file to write.
+      rates: ``[rates]``.
+      accuracy: ``[rates]``, over seeds.
+      regions: first and last learning rate of each, by name.
+      title: what it shows.
+    """
+    figure = figures.new(7.5, 4.2)
+    axes = figure.subplots()
+    colors = {"slow": "tab:blue", "good": "tab:green", "diverged": "tab:red"}
+    for name, (first, last) in regions.items():
+        axes.axvspan(first, last, color=colors[name], alpha=0.12, linewidth=0)
+        axes.text(np.sqrt(first * last), 1.02, name, color=colors[name], ha="center", va="bottom")
+    axes.plot(rates, accuracy.mean, "ko-", markersize=3)
+    axes.fill_between(rates, accuracy.low, accuracy.high, color="black", alpha=0.2, linewidth=0)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1), title=title)
+    axes.grid(alpha=0.3)
+    figures.save(figure, path)
+
+
+def descent(
+    path: Path, rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_loss: np.ndarray
+) -> None:
+    """A run's loss over its learning rate, and where descending on the gradient of the run goes.
+
+    Args:
+      path: the PNG file to write.
+      rates: ``[rates]``.
+      loss: ``[rates]``, after the run.
+      visited: ``[steps]``, the learning rates on the way down.
+      visited_loss: ``[steps]``, theirs.
+    """
+    figure = figures.new(7.0, 4.2)
+    axes = figure.subplots()
+    axes.plot(rates, loss, color="0.5", label="every learning rate tried")
+    style = {"color": "tab:red", "markersize": 4, "linewidth": 1}
+    axes.plot(visited, visited_loss, "o-", label="descent on the gradient", **style)
+    axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="validation loss after the run")
+    axes.set_title("The gradient of a whole run with respect to its learning rate")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figures.save(figure, path)
+
+
+def _colors(count: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    return [colormaps["tab10"](n % 10) for n in range(count)]

@@ -25,6 +25,9 @@ PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time; bou
 class Recipe(NamedTuple):
     """What is trained and how: all that defines a run besides its key, its data and its length.
 
+    Here optimizer, loss and metrics meet, as in the ``compile`` of Keras. The loss is what training makes
+    smaller; metrics are only looked at, and accuracy is one of them.
+
     A compiled program belongs to one recipe: keep the recipe, since an equal one made anew compiles anew.
     """
 
@@ -33,6 +36,7 @@ class Recipe(NamedTuple):
     loss: Callable[[Array, Array], Array] = losses.cross_entropy  # logits, labels -> one value an example
     batch_size: int = 128
     shuffle: bool = True
+    metrics: tuple[Callable[[Array, Array], Array], ...] = (losses.accuracy,)  # logits, labels -> an array
     value_and_grad: Callable[..., Any] = jax.value_and_grad  # or that of jaxnaive.backprop, which is equal
 
 
@@ -55,16 +59,28 @@ class Evaluation(NamedTuple):
     """How a network does on examples, each of them counted once."""
 
     loss: Float[Array, ""]  # mean
-    accuracy: Float[Array, ""]  # share classified correctly
+    metrics: dict[str, Array]  # of the recipe, by their names
     logits: Float[Array, "examples classes"]  # in the order of the examples
+
+    @property
+    def accuracy(self) -> Float[Array, ""]:
+        """Share of the examples that are classified correctly."""
+        return self.metrics["accuracy"]
 
 
 @partial(jax.jit, static_argnames="recipe")
-def start(key: Key[Array, ""], recipe: Recipe) -> State:
-    """The state before the first epoch. The same key gives the same bits."""
+def start(key: Key[Array, ""], recipe: Recipe, order_key: Key[Array, ""] | None = None) -> State:
+    """The state before the first epoch. The same keys give the same bits.
+
+    Args:
+      key: decides the parameters, and the order of every epoch unless there is an ``order_key``.
+      recipe: what is to be trained.
+      order_key: decides the order of every epoch. Runs that share it see the same batches.
+    """
     key_params, key_order = jax.random.split(key)
     params = recipe.model.init(key_params)
-    return State(params, recipe.optimizer.init(params), key_order, jnp.zeros([], jnp.int32))
+    order_key = key_order if order_key is None else order_key
+    return State(params, recipe.optimizer.init(params), order_key, jnp.zeros([], jnp.int32))
 
 
 def mean_loss(params: Params, batch: Batch, recipe: Recipe) -> Float[Array, ""]:
@@ -147,11 +163,12 @@ def predict(
 
 @partial(jax.jit, static_argnames="recipe")
 def evaluate(params: Params, examples: Examples, recipe: Recipe) -> Evaluation:
-    """Loss and accuracy on examples, as plain means over all of them.
+    """Loss and metrics on examples, each of them counted once.
 
     Raises:
       ValueError: as in :func:`train_epoch`.
     """
     batches.check(examples)
     logits, labels = predict(params, examples.images, recipe.model), jnp.asarray(examples.labels)
-    return Evaluation(recipe.loss(logits, labels).mean(), losses.accuracy(logits, labels), logits)
+    metrics = {metric.__name__: metric(logits, labels) for metric in recipe.metrics}
+    return Evaluation(recipe.loss(logits, labels).mean(), metrics, logits)

@@ -19,6 +19,7 @@ CORE = (
     "optimizers",
     "batches",
     "training",
+    "ensembles",
 )  # in reading order: each imports from its left
 SHELL = (
     "files",
@@ -31,6 +32,7 @@ SHELL = (
     "drawings",
     "diagrams",
     "timing",
+    "choices",
     "command",
 )
 IMPURE = {

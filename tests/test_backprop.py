@@ -69,6 +69,11 @@ def power_of_integers(a):
         return lax.pow(a, jnp.array([0, 1, 2, 3, -2]))
 
 
+def scan_with_qr(x):
+    fixed = jnp.eye(2)
+    return lax.scan(lambda c, v: (c + v * jnp.linalg.qr(fixed)[1][0, 0], c), 0.0, x)
+
+
 # Name: function, arguments. Every float among the arguments is differentiated by.
 FUNCTIONS = {
     # one number at a time
@@ -101,6 +106,7 @@ FUNCTIONS = {
     "erfc": (lax.erfc, W),
     "erf_inv": (lax.erf_inv, W),
     "lgamma": (lax.lgamma, V),
+    "polygamma": (lambda x: lax.polygamma(jnp.ones_like(x), x), V),
     "sign, floor, ceil, round": (lambda x: x * (jnp.sign(x) + jnp.floor(x) + jnp.ceil(x) + jnp.round(x)), W),
     # two or three numbers at a time
     "add": (jnp.add, V, W),
@@ -201,6 +207,7 @@ FUNCTIONS = {
     "scatter-add": (lambda x, u: x.at[PLACES].add(u), V, W[:4]),
     "scatter-add rows": (lambda x, u: x.at[PLACES].add(u), M, RNG.normal(size=(4, 4))),
     "scatter-sub": (lambda x, u: x.at[PLACES].subtract(u), V, W[:4]),
+    "scatter-mul": (lambda x, u: x.at[np.array([3, 0])].multiply(u, unique_indices=True), V, W[:2]),
     "sort": (lambda x: jnp.sort(x, axis=0), M),
     "sort by a key": (lambda k, x: lax.sort((k, x, jnp.arange(5)), num_keys=1)[:2], V, W),
     "median": (jnp.median, V),
@@ -217,6 +224,13 @@ FUNCTIONS = {
     "cond": (lambda x: lax.cond(x.sum() > 0, jnp.sin, lambda x: x**2, x), V),
     "switch": (lambda x, i: lax.switch(i, [jnp.sin, jnp.cos, jnp.exp], x), V, 2),
     "scan": (power_by_scan, S, V),
+    "scan, outputs not used": (lambda x: lax.scan(lambda c, v: (c * v, jnp.sqrt(v * 0)), 1.0, x)[0], V),
+    "scan, late": (lambda x: lax.scan(lambda c, v: ((c[1], c[0] * v), c), (1.0, 1.0), x), V),
+    "scan, a constant without a rule": (scan_with_qr, V),
+    "checkpoint, outputs not used": (lambda x: jax.checkpoint(lambda x: (x * 2, jnp.sqrt(x * 0)))(x)[0], V),
+    "an empty slice": (lambda x: x[2:2:2], V),
+    "product of nothing": (lambda x: (x.prod(0), x.prod(1)), np.zeros((0, 3))),
+    "complex where it does not matter": (lambda x: jnp.where(jnp.abs(jnp.fft.fft(x)) > 1, x, 2 * x), V),
     "scan backwards": (lambda x: lax.scan(lambda c, v: (c * v + v, c), 1.0, x, reverse=True), V),
     "fori_loop": (lambda x: lax.fori_loop(0, 5, lambda i, y: y * jnp.cos(x) + i, x), S),
     "a while of constants": (lambda x: x * lax.while_loop(lambda n: n < 9.0, lambda n: n * 2, 1.0), V),
@@ -389,6 +403,7 @@ def test_s64_paths_are_of_single_numbers():
 
 
 def test_s65_derivatives_known_by_heart():
+    assert backprop.grad(jnp.cbrt)(0.0) == jnp.inf
     assert backprop.grad(lambda x: 2 * x + 3)(11.0) == 2
     assert backprop.grad(lambda t: 4.9 * t**2)(2.0) == pytest.approx(19.6)
     assert backprop.grad(backprop.grad(lambda t: 4.9 * t**2))(2.0) == pytest.approx(9.8)
@@ -506,8 +521,16 @@ def test_what_it_does_not_do_it_says(function, argument, error, message):
 
 
 def test_arguments_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match=r"argnums: got 1, but .* 1 argument"):
+    with pytest.raises(ValueError, match=r"argnums: got 1, but there are 1"):
         backprop.grad(jnp.sin, 1)(1.0)
+    with pytest.raises(ValueError, match=r"argnums: got \[0, -1\], expected each argument once"):
+        backprop.grad(jnp.sin, (0, -1))(1.0)
+    with pytest.raises(TypeError, match="has_aux: the function returned list, expected a pair"):
+        backprop.grad(lambda x: [x, x], has_aux=True)(1.0)
+    with pytest.raises(TypeError, match="the function returned NoneType, expected one"):
+        backprop.grad(lambda x: None)(1.0)
+    with pytest.raises(ValueError, match=r"gradient by the result: got shape \(\), expected \(3,\)"):
+        backprop.vjp(jnp.sin, jnp.ones(3))[1](jnp.ones([]))
     with pytest.raises(NotImplementedError, match="holomorphic: got True"):
         backprop.grad(jnp.sin, holomorphic=True)
 
@@ -519,3 +542,18 @@ def test_a_user_can_give_a_rule(monkeypatch):
     assert by_cholesky(jnp.eye(2)).tolist() == [[5, 5], [5, 5]]
     backprop.defvjp("sign", lambda g, y, x: [g])  # the straight-through estimator
     assert backprop.grad(lambda x: 3 * jnp.sign(x))(2.0) == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda g, y, x: [jnp.ones(3)], r"rule of 'sin': got gradient of shape \(3,\), expected \(\)"),
+        (lambda g, y, x: [g, g], "rule of 'sin': .* expected 1 gradients"),
+        (lambda g, y, x: g, "rule of 'sin': .* expected 1 gradients"),
+        (lambda g, y, x, *, axes: [g], r"rule of 'sin': asks for \['axes'\], settings are \['accuracy'\]"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_by_name(rule, message, monkeypatch):
+    monkeypatch.setitem(backprop.RULES, "sin", rule)
+    with pytest.raises(TypeError, match=message):
+        backprop.grad(jnp.sin)(1.0)

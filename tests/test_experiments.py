@@ -12,12 +12,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pytest
 import safetensors.numpy
 from conftest import assert_trees_close
 
 from experiments import book, mnist
-from jaxnaive import checkpoints, command, data, layers, optimizers, plots, training
+from jaxnaive import checkpoints, choices, command, data, layers, optimizers, plots, training
 
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -348,9 +349,12 @@ def test_schedules_are_linear_between_their_points(updates):
         ("linear", [0, updates], [0.6, 0.0]),
         ("one-cycle", [0, 0.3 * updates, updates], [0.06, 0.6, 0.0]),
     ):
-        schedule: Any = mnist.make_schedule(name, 0.6, updates)
+        schedule: Any = choices.schedule(name, 0.6, updates)
         np.testing.assert_allclose(schedule(counts), np.interp(counts, times, rates), atol=1e-6)
-    assert mnist.make_schedule("constant", 0.6, updates) == 0.6
+    cosine: Any = choices.schedule("cosine", 0.6, updates)
+    expected = optax.cosine_decay_schedule(0.6, updates)(counts)
+    np.testing.assert_allclose(cosine(counts), expected, atol=3e-4)  # 64 straight pieces
+    assert choices.schedule("constant", 0.6, updates) == 0.6
 
 
 def test_s50_the_four_steps_are_timed_one_by_one(capsys):

@@ -141,3 +141,35 @@ def test_type_of_one_of_several_outputs():
     traced = graph.trace(lambda x: lax.top_k(x, 2), jnp.ones(3))
     assert [graph.type_of(traced, output).dtype for output in traced.outputs] == [jnp.float32, jnp.int32]
     assert traced.outputs == (Output(1, 0), Output(1, 1))
+
+
+def test_keys_integers_and_results_that_are_numbers_can_be_written_down():
+    key = jax.random.key(0)
+    traced = graph.trace(lambda x: x * jax.random.normal(key) + 12345678, 3.0)
+    assert "constant" in graph.to_text(traced) and "1.235e+07" in graph.to_text(traced)
+    assert graph.Constant(np.array(12345678)).name == "12345678"
+    assert "n1 --" in graph.to_mermaid(graph.trace(lambda x: 1.0, 2.0))
+    assert 'n1(["1"])' in graph.to_mermaid(graph.trace(lambda x: 1.0, 2.0))
+
+
+def test_inside_a_scan_it_is_said_what_is_what():
+    traced = graph.trace(lambda x, k: lax.scan(lambda c, v: (c * k + v, c), 0.0, x), jnp.ones(3), 2.0)
+    (scan,) = (node for node in traced.nodes if isinstance(node, Operation) and node.name == "scan")
+    assert [node.name for node in graph.inputs_of(scan.settings["jaxpr"])] == ["constant 0", "carry 0", "x 0"]
+
+
+def test_leaves_are_counted():
+    with pytest.raises(ValueError, match="evaluate: got 1 leaves, expected 2"):
+        graph.evaluate(graph.trace(jnp.add, 1.0, 2.0), 1.0)
+
+
+def test_peak_bytes_frees_what_is_no_longer_used():
+    def chain(x):  # one value at a time, besides its successor
+        for _ in range(10):
+            x = jnp.sin(x)
+        return x
+
+    assert graph.peak_bytes(graph.trace(chain, jnp.ones(100))) == 2 * 400
+    assert graph.peak_bytes(graph.trace(lambda x: [jnp.sin(x), jnp.cos(x), x], jnp.ones(100))) == 2 * 400
+    loop = graph.trace(lambda x: lax.fori_loop(0, 5, lambda i, y: chain(y), x), jnp.ones(100))
+    assert 3 * 400 <= graph.peak_bytes(loop) <= 3 * 400 + 100

@@ -94,3 +94,23 @@ def test_log_sum_exp_equals_jax_and_shifts_with_its_argument():
 def test_s94_s96_accuracy_is_the_share_of_largest_logits_at_the_label():
     logits = jnp.array([[1.0, 2.0, 0.0], [3.0, 2.0, 1.0], [0.0, 0.0, 9.0], [5.0, 1.0, 0.0]])
     assert losses.accuracy(logits, jnp.array([1, 0, 0, 0])) == 0.75
+
+
+def test_label_smoothing_is_the_one_hot_loss_of_optaxs_smoothed_targets():
+    logits, labels = (
+        jnp.asarray(np.random.default_rng(1).normal(size=(20, 5)), jnp.float32),
+        jnp.arange(20, dtype=jnp.int32) % 5,
+    )
+    targets = optax.smooth_labels(jax.nn.one_hot(labels, 5), 0.1)
+    expected = optax.softmax_cross_entropy(logits, targets)
+    np.testing.assert_allclose(losses.smoothed_cross_entropy(0.1)(logits, labels), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="label smoothing: got 1, expected"):
+        losses.smoothed_cross_entropy(1)
+
+
+def test_confusion_counts_are_those_of_scikit_learn():
+    from sklearn.metrics import confusion_matrix
+
+    expected = confusion_matrix(LABELS, np.asarray(LOGITS).argmax(axis=1))
+    np.testing.assert_array_equal(losses.confusion(LOGITS, LABELS), expected)
+    assert losses.confusion(LOGITS, jnp.full(128, -1, jnp.int32)).sum() == 0  # a class that is none
