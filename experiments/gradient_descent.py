@@ -124,16 +124,17 @@ def sweep_learning_rates(
 
 
 def kinds(runs: ensembles.Runs, accuracy: ensembles.Summary) -> dict[str, np.ndarray]:
-    """Which learning rates are good, within 2 % of the best; slow, below those; or diverged, in any run.
+    """Which learning rates are good, within 2 % of the best; slow, below; or diverged in a run, above.
 
-    A run whose loss ends higher than the slowest begins has diverged too: it need not be infinite, since relu
-    units that are pushed below 0 for every example stay there.
+    A run that is right less than half as often as the best has diverged too: its loss need not be infinite,
+    since relu units that are pushed below 0 for every example stay there.
     """
-    loss = runs.results.loss  # [rates, seeds, epochs]
-    lost = (runs.diverged | (loss[..., -1] > loss[0, :, 0].max())).any(axis=-1)
-    good = ~lost & (accuracy.mean > accuracy.mean.max() - 0.02)
-    slow = ~lost & (np.arange(len(good)) < np.flatnonzero(good).min())
-    return {"slow": slow, "good": good, "diverged": lost}
+    final = runs.results.metrics["accuracy"][..., -1]  # [rates, seeds]
+    best = accuracy.mean.max()
+    good = accuracy.mean > best - 0.02
+    places, found = np.arange(len(good)), np.flatnonzero(good)
+    lost = (runs.diverged | (final < best / 2)).any(axis=-1)
+    return {"slow": places < found.min(), "good": good, "diverged": lost & (places > found.max())}
 
 
 def descend_on_the_gradient_of_a_run(

@@ -20,7 +20,8 @@ from jaxnaive.graph import peak_bytes, trace, type_of
 from jaxnaive.training import Recipe
 
 Numbers = Array | np.ndarray | Sequence[float | int]
-MEMORY = 2**29  # bytes that the runs of a chunk may take at a time, by default
+MEMORY = 2**31  # bytes that the runs may take at a time, by default
+CPU_CHUNK = 2**27  # on a CPU more bytes at a time, beyond its caches, are slower and not faster
 
 
 class Outcome(NamedTuple):
@@ -178,7 +179,8 @@ def _chunk_size(needed: int, returned: int, seeds: int, points: int, memory: int
             f"memory: the results of {seeds * points:,} runs take {seeds * points * returned:,} bytes, more "
             f"than the {memory:,} allowed; let the run return less, or make the grid smaller"
         )
-    fit = memory // max(needed, 1)
+    at_once = min(memory, CPU_CHUNK) if jax.default_backend() == "cpu" else memory
+    fit = at_once // max(needed, 1)
     return _even(seeds, fit // points), _even(points, fit)
 
 

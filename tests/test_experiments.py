@@ -388,6 +388,112 @@ def test_s51_s62_backpropagation_is_seen_and_saves_a_hundred_thousand_times(tmp_
     assert "dot_general" in (tmp_path / "graph.txt").read_text()
 
 
+def test_s53_s54_s55_s56_three_regimes_and_three_regions(tmp_path, capsys):
+    from experiments import gradient_descent
+
+    options = gradient_descent.Options(dataset="digits", epochs=4, seeds=2, out=tmp_path)
+    result = gradient_descent.main(options)
+    true, mini, full = (result.regimes[name].mean for name in ("true", "mini-batch", "full batch"))
+    assert true > mini > full  # 5,768 updates, 48, 4
+    assert "full batch     1,442         4" in capsys.readouterr().out
+    slow, good, diverged = (result.rates[name] for name in ("slow", "good", "diverged"))
+    assert slow[0] < 2e-4 and diverged[1] == pytest.approx(10)
+    assert slow[1] < good[0] <= good[1] < diverged[0]
+    assert result.found_loss < 1.2 * result.best_loss  # by the gradient of a run, and by trying
+    for name in ("learning_rates.png", "descent.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
+
+
+def test_s57_s58_optimizers_are_compared_with_error_bars(tmp_path, capsys):
+    from experiments import optimizers as experiment
+
+    options = experiment.Options(dataset="digits", hidden=32, epochs=8, seeds=3, target=0.8, out=tmp_path)
+    result = experiment.main(options)
+    assert list(result.rates) == ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+    assert np.mean(result.epochs["momentum"]) < np.mean(result.epochs["sgd"])
+    printed = capsys.readouterr().out
+    assert re.search(r"adam .*\[0\.\d+, 0\.\d+\]", printed)
+    for name in ("balls", "valley", "rates", "curves", "ranking"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "valley.gif").read_bytes().startswith(b"GIF89a")
+
+
+def test_s58_momentum_passes_a_local_minimum_but_not_always_and_not_always_for_the_better(tmp_path):
+    from experiments import optimizers as experiment
+
+    (past, stuck, overshot) = experiment.show_balls(tmp_path).values()
+    losses = [loss for loss, _ in experiment.BALLS.values()]
+    assert past[0] == pytest.approx(-0.8, abs=0.05) and past[1] == pytest.approx(2, abs=0.01)
+    assert losses[0](past[1]) < losses[0](past[0])
+    assert stuck[0] == pytest.approx(stuck[1], abs=0.01) and losses[1](stuck[1]) > losses[1](2.0)
+    assert losses[2](overshot[1]) > losses[2](overshot[0]) + 0.1  # plain descent finds the better place
+
+
+def test_s58_in_an_ill_conditioned_valley_momentum_takes_fewer_steps(tmp_path):
+    from experiments import optimizers as experiment
+
+    steps = experiment.show_valley(tmp_path)
+    assert steps["momentum"] < steps["sgd"] / 2 and steps["nesterov"] < steps["sgd"] / 4
+
+
+def test_epochs_to_a_target_are_between_epochs_by_a_straight_line():
+    from experiments import optimizers as experiment
+
+    curves = np.array([[0.5, 0.9, 0.95], [0.97, 0.98, 0.99], [0.1, 0.2, 0.3]])
+    np.testing.assert_allclose(experiment.epochs_to(curves, 0.92), [2.4, 1, np.inf])
+
+
+def test_s54_s88_any_grid_from_the_command_line(tmp_path, capsys):
+    from experiments import sweep
+
+    options = sweep.Options(
+        dataset="digits",
+        hidden=(16,),
+        optimizer=("sgd", "momentum"),
+        learning_rate=(0.05, 1e30),
+        epochs=2,
+        batch_size=32,
+        seeds=2,
+        out=tmp_path,
+    )
+    runs = sweep.main(options)
+    assert runs["sgd"].results.loss.shape == (2, 2, 2)
+    assert runs["sgd"].diverged.tolist() == [[False, False], [True, True]]
+    saved = json.loads((tmp_path / "sweep.json").read_text())
+    assert saved["options"]["learning_rate"] == [0.05, 1e30] and len(saved["rows"]) == 4
+    assert saved["rows"][0]["optimizer"] == "momentum" and saved["rows"][-1]["diverged"] == 2
+    assert "2 of 2 diverged" in capsys.readouterr().out
+    assert (tmp_path / "sweep.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": ()}, "learning rate: got none"),
+        ({"learning_rate": (0.1, -1.0)}, "learning rate: got -1.0"),
+        ({"optimizer": ("sdg",)}, "optimizer: got 'sdg', expected sgd, momentum"),
+        ({"decay": (0.5,)}, "decay: sgd has none"),
+        ({"optimizer": ("momentum",), "decay": (1.0,)}, "decay: got 1.0"),
+        ({"seeds": 0}, "seeds: got 0"),
+        ({"memory": 1000}, "memory: a run needs about"),
+        ({"batch_size": 10**6}, "batch size: got 1000000"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(tmp_path, changes, message):
+    from experiments import sweep
+
+    with pytest.raises(command.UsageError, match=message):
+        sweep.main(sweep.Options(dataset="digits", out=tmp_path, **changes))
+
+
+@jax.numpy_dtype_promotion("standard")  # optax's adam raises a float to an integer
+def test_the_tuned_recipe_runs_on_digits():
+    from experiments import tuned
+
+    summary = tuned.main(tuned.Options(dataset="digits", hidden=64, epochs=30, batch_size=32, seeds=3))
+    assert summary.mean > 0.95 and summary.low < summary.mean < summary.high
+
+
 def test_help_names_every_option(home):
     text = run(home, "--help").stdout
     for option in ("dataset", "hidden", "optimizer", "learning-rate", "epochs", "batch-size", "seed", "out"):

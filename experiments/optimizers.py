@@ -1,0 +1,255 @@
+"""Is momentum really faster? Every optimizer over learning rates and seeds; balls on curves, ways downhill.
+
+    python experiments/optimizers.py
+
+Rows S57 to S59 of the notes. The learning rate of each optimizer is chosen on a validation split; the test
+set is used with the chosen one only.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxnaive import choices, command, data, drawings, ensembles, files, layers, optimizers, plots, training
+from jaxnaive.batches import Examples
+from jaxnaive.drawings import Track
+
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+BALL_STEPS, VALLEY_STEPS = 300, 60
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare all optimizers with error bars."""
+
+    dataset: str | None = None
+    """by default mnist, or digits when mnist cannot be had"""
+    hidden: int = 128
+    """units of the hidden layer"""
+    epochs: int = 4
+    """how often every example is seen"""
+    batch_size: int = 128
+    """examples an update"""
+    seeds: int = 8
+    """runs of each optimizer with its best learning rate"""
+    target: float = 0.97
+    """the test accuracy to reach"""
+    out: Path = Path("runs/optimizers")
+    """folder for the pictures"""
+
+
+class Result(NamedTuple):
+    """What the comparison comes to."""
+
+    rates: dict[str, float]  # chosen for each optimizer
+    epochs: dict[str, np.ndarray]  # [seeds], to the target; infinite where it is not reached
+    accuracy: dict[str, ensembles.Summary]  # on the test set at the end
+
+
+def main(options: Options) -> Result:
+    with command.usage():
+        command.check_at_least("hidden", options.hidden, 1)
+        command.check_at_least("epochs", options.epochs, 1)
+        command.check_at_least("seeds", options.seeds, 2)
+        if options.dataset is not None:
+            data.check_name(options.dataset)
+    files.make_folder(options.out)
+    show_balls(options.out)
+    show_valley(options.out)
+
+    dataset = data.load(options.dataset)
+    rates = choose_rates(options, dataset)
+    train, test = jax.device_put((dataset.train, dataset.test))
+    finals = {
+        name: sweep(options, name, dataset, train, test, options.seeds, options.epochs, [rate])
+        for name, rate in rates.items()
+    }
+    curves = {name: runs.results.metrics["accuracy"][0] for name, runs in finals.items()}  # [seeds, epochs]
+    accuracy = {name: ensembles.summarise(curve[:, -1]) for name, curve in curves.items()}
+    epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
+    report(options, dataset, rates, accuracy, epochs)
+    plots.bands(
+        options.out / "curves.png",
+        np.arange(1, options.epochs + 1),
+        {name: ensembles.summarise(curve, axis=0) for name, curve in curves.items()},
+        ("epoch", "test accuracy"),
+        f"{dataset.name}: mean of {options.seeds} seeds, and its 95 % interval",
+    )
+    ranked = dict(sorted(accuracy.items(), key=lambda item: -item[1].mean))
+    title = f"{dataset.name}, {options.epochs} epochs, {options.seeds} seeds"
+    plots.ranking(options.out / "ranking.png", ranked, "test accuracy, with 95 % interval", title)
+    print(f"saved {options.out}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
+    return Result(rates, epochs, accuracy)
+
+
+def sweep(
+    options: Options,
+    name: str,
+    dataset: data.Dataset,
+    train: Examples,
+    test: Examples,
+    seeds: int,
+    epochs: int,
+    rates: Any,
+) -> ensembles.Runs:
+    """Runs with an optimizer at these learning rates."""
+    model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
+
+    def run(key: jax.Array, learning_rate: jax.Array) -> ensembles.Outcome:
+        recipe = training.Recipe(
+            model, choices.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size
+        )
+        return ensembles.train_and_test(key, train, test, recipe, epochs)
+
+    keys = jax.random.split(jax.random.key(0), seeds)
+    progress = partial(tqdm, desc=name, unit="chunk")
+    return ensembles.sweep(run, keys, {"learning_rate": rates}, progress=progress)
+
+
+def choose_rates(options: Options, dataset: data.Dataset) -> dict[str, float]:
+    """The best learning rate of each optimizer: half a run with each, and a tenth of the training set."""
+    cut = len(dataset.train.labels) * 9 // 10
+    train, held_out = (
+        jax.device_put(jax.tree.map(lambda array, part=part: array[part], dataset.train))
+        for part in (slice(cut), slice(cut, None))
+    )
+    epochs = max(1, options.epochs // 2)
+    accuracy = {}
+    for name in choices.OPTIMIZERS:
+        runs = sweep(options, name, dataset, train, held_out, 1, epochs, RATES)
+        final = runs.results.metrics["accuracy"][:, 0, -1]
+        accuracy[name] = np.where(runs.diverged[:, 0], np.nan, final)
+    plots.heat_map(
+        options.out / "rates.png",
+        np.array(list(accuracy.values())),
+        list(accuracy),
+        [f"{rate:g}" for rate in RATES],
+        ("", "learning rate"),
+        f"{dataset.name}: validation accuracy after {epochs} epochs, one run each",
+    )
+    return {name: RATES[int(np.nanargmax(column))] for name, column in accuracy.items()}
+
+
+def epochs_to(accuracy: np.ndarray, target: float) -> np.ndarray:
+    """When each run first reaches the target, between epochs by a straight line.
+
+    Args:
+      accuracy: ``[seeds, epochs]``.
+      target: to be reached.
+
+    Returns:
+      ``[seeds]``; infinite for a run that never reaches it, and 1 for one that has by its first epoch.
+    """
+    times = []
+    for curve in accuracy:
+        reached = np.flatnonzero(curve >= target)
+        first = reached[0] if len(reached) else None
+        if first is None:
+            times.append(np.inf)
+        elif first == 0:
+            times.append(1.0)
+        else:
+            times.append(first + (target - curve[first - 1]) / (curve[first] - curve[first - 1]))
+    return np.array(times)
+
+
+def report(
+    options: Options,
+    dataset: data.Dataset,
+    rates: dict[str, float],
+    accuracy: dict[str, ensembles.Summary],
+    epochs: dict[str, np.ndarray],
+) -> None:
+    """A row an optimizer, the fastest first, with its difference to plain descent."""
+    heading = f"epochs to {options.target:.0%}"
+    print(f"\n{dataset.name}, {options.hidden} hidden units, {options.seeds} seeds, mean and 95 % interval")
+    print(f"{'optimizer':11}{'rate':>6}  {heading:22}{'sooner than sgd by':22}accuracy at the end")
+    for name in sorted(rates, key=lambda name: epochs[name].mean()):
+        reached = np.isfinite(epochs[name])
+        took, sooner = f"by {reached.sum()} of {len(reached)}", ""
+        if reached.all():
+            summary = ensembles.summarise(epochs[name])
+            took = f"{summary.mean:.2f} [{summary.low:.2f}, {summary.high:.2f}]"
+            if name != "sgd" and np.isfinite(epochs["sgd"]).all():
+                gain = ensembles.compare(epochs["sgd"], epochs[name])
+                sooner = f"{gain.difference:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
+        mean, _, low, high = accuracy[name]
+        print(f"{name:11}{rates[name]:>6g}  {took:22}{sooner:22}{mean:.4f} [{low:.4f}, {high:.4f}]")
+
+
+# --- balls and valleys -------------------------------------------------------------------------------
+
+
+def follow(optimizer: optimizers.Optimizer, loss: Any, start: Any, steps: int) -> np.ndarray:
+    """Where an optimizer goes on a function: ``[steps + 1, ...]``."""
+
+    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
+        w, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(w), state, w)
+        return (optimizers.apply_updates(w, updates), state), w
+
+    start = jnp.asarray(start, jnp.float32)
+    _, path = jax.lax.scan(step, (start, optimizer.init(start)), length=steps + 1)
+    return np.asarray(path)
+
+
+def dented(depth: float, width: float, place: float) -> Any:
+    """A bowl around 2 with a dent on the way there."""
+    return lambda w: 0.15 * (w - 2) ** 2 - depth * jnp.exp(-(((w - place) / width) ** 2))
+
+
+BALLS = {  # what happens: the curve, and where the balls start
+    "momentum rolls past the dent": (dented(0.8, 0.6, -1.0), -2.5),
+    "without a run-up it does not": (dented(1.2, 0.6, -1.0), -1.3),
+    "it rolls past the best place too": (dented(1.4, 0.4, -0.5), -2.5),
+}
+
+
+def show_balls(out: Path) -> dict[str, list[float]]:
+    """Plain descent and momentum on three curves. Returns where they come to rest."""
+    rests, panels = {}, []
+    for title, (loss, start) in BALLS.items():
+        tracks = [
+            Track("sgd", follow(optimizers.sgd(0.05), loss, start, BALL_STEPS)),
+            Track("momentum 0.9", follow(optimizers.momentum(0.05), loss, start, BALL_STEPS)),
+        ]
+        panels.append((title, loss, tracks))
+        rests[title] = [float(track.points[-1]) for track in tracks]
+        print(f"{title}: sgd rests at {rests[title][0]:.2f}, momentum at {rests[title][1]:.2f}")
+    drawings.balls(out / "balls.png", panels)
+    return rests
+
+
+def valley(w: Any) -> Any:
+    """An ill-conditioned quadratic: 100 times as steep across as along."""
+    return 0.5 * (w[..., 0] ** 2 + 100 * w[..., 1] ** 2)
+
+
+def show_valley(out: Path) -> dict[str, int]:
+    """Four optimizers down a valley. Returns the steps that each takes to a millionth of the loss."""
+    start, tracks, steps = [2.0, 0.3], [], {}
+    for name, optimizer in (
+        ("sgd", optimizers.sgd(0.018)),
+        ("momentum", optimizers.momentum(0.01)),
+        ("nesterov", optimizers.nesterov(0.01)),
+        ("adam", optimizers.adam(0.1)),
+    ):
+        path = follow(optimizer, valley, start, 3000)
+        reached = np.flatnonzero(np.asarray(valley(path)) < 1e-6 * float(valley(path[0])))
+        steps[name] = int(reached[0]) if len(reached) else len(path)
+        tracks.append(Track(name, path))
+    print("steps down a valley 100 times as steep across as along:", end=" ")
+    print(", ".join(f"{name} {count}" for name, count in steps.items()))
+    drawings.valleys(out / "valley.png", valley, tracks, VALLEY_STEPS)
+    drawings.valleys(out / "valley.gif", valley, tracks, VALLEY_STEPS)
+    return steps
+
+
+if __name__ == "__main__":
+    command.run(main, Options)

@@ -1,0 +1,173 @@
+"""Train a grid of networks as one program: learning rates, decays, optimizers, seeds.
+
+    python experiments/sweep.py
+    python experiments/sweep.py --learning-rate 0.01 0.03 0.1 --optimizer sgd nesterov --seeds 16
+    python experiments/sweep.py --optimizer momentum --decay 0 0.5 0.9 0.99 --dataset digits
+
+Accuracies are on a validation split, the last tenth of the training examples; `--test` is for the very end.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxnaive import batches, choices, command, data, ensembles, files, layers, optimizers, plots, training
+from jaxnaive.batches import Examples
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a grid of networks as one program, and show how well each does."""
+
+    dataset: str | None = None
+    """by default mnist, or digits when mnist cannot be had"""
+    hidden: tuple[int, ...] = (32,)
+    """units of the hidden layers"""
+    optimizer: tuple[str, ...] = ("sgd", "nesterov")
+    """one or more of sgd, momentum, nesterov, adagrad, rmsprop, adam, or of optax's, such as optax.lion"""
+    learning_rate: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    """at its highest"""
+    decay: tuple[float, ...] | None = None
+    """of the optimizer, where it has one; by default its own"""
+    schedule: Literal["constant", "linear", "cosine", "one-cycle"] = "constant"
+    """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
+    batch_size: int = 128
+    """examples an update"""
+    epochs: int = 2
+    """how often every example is seen"""
+    seeds: int = 4
+    """runs at each point of the grid"""
+    share_order: bool = False
+    """all seeds see the same batches in the same order, and differ in their first parameters alone"""
+    test: bool = False
+    """train on all training examples, and test on the test examples"""
+    memory: int = ensembles.MEMORY
+    """bytes that the runs may take at a time"""
+    out: Path = Path("runs/sweep")
+    """folder for the results"""
+
+
+def main(options: Options) -> dict[str, ensembles.Runs]:
+    """Returns the runs of each optimizer."""
+    with command.usage():
+        check(options)
+    files.make_folder(options.out)
+    dataset = data.load(options.dataset)
+    train, test = split(dataset, options.test)
+    with command.usage():
+        batches.check_batch_size(options.batch_size, len(train.labels))
+    keys = jax.random.split(jax.random.key(0), options.seeds)
+    grid = {"learning_rate": options.learning_rate}
+    if options.decay is not None:
+        grid["decay"] = options.decay
+    kind = "test" if options.test else "validation"
+    print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
+    sweeps = {}
+    for name in options.optimizer:
+        run = make_run(options, choices.optimizer(name), dataset, train, test)
+        with command.usage():
+            needed, _ = ensembles.bytes_of_a_run(run, grid)
+            count = np.prod([*map(len, grid.values()), options.seeds])
+            print(f"{name}: {count} runs, about {needed:,} bytes each")
+            progress = partial(tqdm, desc=name, unit="chunk")
+            sweeps[name] = ensembles.sweep(run, keys, grid, options.memory, progress)
+    rows = table(sweeps)
+    width = max(9, *map(len, sweeps))
+    print(f"\n{'optimizer':{width}}" + "".join(f"{name:>15}" for name in grid) + f"   {kind} accuracy")
+    for row in rows:
+        values = "".join(f"{row[name]:>15g}" for name in grid)
+        lost = f"   {row['diverged']} of {options.seeds} diverged" if row["diverged"] else ""
+        print(f"{row['optimizer']:{width}}{values}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
+    described = {"options": asdict(options) | {"out": str(options.out)}, "accuracy": kind, "rows": rows}
+    with files.replacing(options.out / "sweep.json") as temporary:
+        temporary.write_text(json.dumps(described, indent=1) + "\n")
+    draw(options.out / "sweep.png", sweeps, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
+    print(f"saved {options.out}/: sweep.json, sweep.png")
+    return sweeps
+
+
+def check(options: Options) -> None:
+    """Raise ``ValueError`` at the first option with an impossible value."""
+    if options.dataset is not None:
+        data.check_name(options.dataset)
+    for units in options.hidden:
+        command.check_at_least("hidden units", units, 1)
+    command.check_at_least("seeds", options.seeds, 2)
+    command.check_at_least("epochs", options.epochs, 1)
+    command.check_at_least("batch size", options.batch_size, 1)
+    command.check_at_least("memory", options.memory, 1)
+    for name, values in (("optimizer", options.optimizer), ("learning rate", options.learning_rate)):
+        if not values:
+            raise ValueError(f"{name}: got none, expected one or more")
+    for rate in options.learning_rate:
+        optimizers.check_learning_rate(rate)
+    for name in options.optimizer:
+        make = choices.optimizer(name)
+        if options.decay is not None and not choices.takes(make, "decay"):
+            raise ValueError(f"decay: {name} has none")
+    for decay in options.decay or ():
+        optimizers.check_share("decay", decay)
+
+
+def split(dataset: data.Dataset, everything: bool) -> tuple[Examples, Examples]:
+    """What to train on, and what to measure accuracy on."""
+    if everything:
+        return jax.device_put((dataset.train, dataset.test))
+    cut = len(dataset.train.labels) * 9 // 10
+    return tuple(
+        jax.device_put(jax.tree.map(lambda array, part=part: array[part], dataset.train))
+        for part in (slice(cut), slice(cut, None))
+    )
+
+
+def make_run(
+    options: Options, make: Callable[..., Any], dataset: data.Dataset, train: Examples, test: Examples
+) -> Callable[..., ensembles.Outcome]:
+    """A run, as a function of a key and hyper-parameters."""
+    model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
+    updates = batches.num_batches(len(train.labels), options.batch_size) * options.epochs
+    order_key = jax.random.key(1) if options.share_order else None
+
+    def run(key: jax.Array, learning_rate: jax.Array, **settings: jax.Array) -> ensembles.Outcome:
+        optimizer = make(choices.schedule(options.schedule, learning_rate, updates), **settings)
+        recipe = training.Recipe(model, optimizer, batch_size=options.batch_size)
+        return ensembles.train_and_test(key, train, test, recipe, options.epochs, order_key)
+
+    return run
+
+
+def table(sweeps: dict[str, ensembles.Runs]) -> list[dict[str, Any]]:
+    """A row a point of the grid: final accuracy over seeds, the best first."""
+    rows = []
+    for name, runs in sweeps.items():
+        final = runs.results.metrics["accuracy"][..., -1]
+        for place in np.ndindex(final.shape[:-1]):
+            summary = ensembles.summarise(final[place])
+            point = {axis: float(runs.axes[axis][at]) for axis, at in zip(runs.axes, place, strict=False)}
+            numbers = {part: float(getattr(summary, part)) for part in summary._fields}
+            rows.append({"optimizer": name, **point, **numbers, "diverged": int(runs.diverged[place].sum())})
+    return sorted(rows, key=lambda row: -row["mean"])
+
+
+def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
+    """Final accuracy over the learning rate (a column each) and all else (a row each)."""
+    rows, values = [], []
+    for name, runs in sweeps.items():
+        final = np.where(runs.diverged, np.nan, runs.results.metrics["accuracy"][..., -1]).mean(axis=-1)
+        for place, line in enumerate(final.reshape(len(final), -1).T):
+            decay = f", decay {runs.axes['decay'][place]:g}" if "decay" in runs.axes else ""
+            rows.append(name + decay)
+            values.append(line)
+    columns = [f"{rate:g}" for rate in next(iter(sweeps.values())).axes["learning_rate"]]
+    plots.heat_map(path, np.array(values), rows, columns, ("", "learning rate"), title)
+
+
+if __name__ == "__main__":
+    command.run(main, Options)
