@@ -20,7 +20,7 @@ from jaxnaive import choices, command, data, drawings, ensembles, files, layers,
 from jaxnaive.batches import Examples
 from jaxnaive.drawings import Track
 
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 BALL_STEPS, VALLEY_STEPS = 300, 60
 
 
@@ -30,7 +30,7 @@ class Options:
 
     dataset: str | None = None
     """by default mnist, or digits when mnist cannot be had"""
-    hidden: int = 128
+    hidden: int = 100
     """units of the hidden layer"""
     epochs: int = 4
     """how often every example is seen"""
@@ -113,7 +113,7 @@ def sweep(
 
 
 def choose_rates(options: Options, dataset: data.Dataset) -> dict[str, float]:
-    """The best learning rate of each optimizer: half a run with each, and a tenth of the training set."""
+    """The best learning rate of each optimizer: a short run with each, and a tenth of the training set."""
     cut = len(dataset.train.labels) * 9 // 10
     train, held_out = (
         jax.device_put(jax.tree.map(lambda array, part=part: array[part], dataset.train))

@@ -241,9 +241,9 @@ def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], S
       panels: a title, a function of one number, and the tracks on it.
     """
     figure = figures.new(4.0 * len(panels), 3.6)
+    ends = np.concatenate([track.points for _, _, tracks in panels for track in tracks])
+    x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
     for axes, (title, loss, tracks) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        ends = np.concatenate([track.points for track in tracks])
-        x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
         axes.plot(x, loss(x), color="0.6", zorder=0)
         height = np.ptp(loss(x))
         for color, track in zip(COLORS, tracks, strict=False):

@@ -75,6 +75,20 @@ def test_s83_s86_gradients_equal_float64_central_differences_leaf_by_leaf(toy, x
         np.testing.assert_allclose(np.ravel(jax.tree.leaves(grads)[k]), numeric, rtol=1e-6, atol=1e-8)
 
 
+def test_s96_metrics_are_only_looked_at_and_accuracy_is_one_of_them(toy):
+    def share_of_class_0(logits, labels):
+        return jnp.mean(logits.argmax(axis=-1) == 0)
+
+    plain = toy_recipe()
+    recipe = plain._replace(metrics=(losses.accuracy, losses.confusion, share_of_class_0))
+    params, expected = (training.train(KEY, toy, r, 2)[0] for r in (recipe, plain))
+    assert_trees_close(params, expected)
+    test = training.evaluate(params, toy, recipe)
+    assert list(test.metrics) == ["accuracy", "confusion", "share_of_class_0"]
+    assert test.accuracy == test.metrics["accuracy"] == jnp.trace(test.metrics["confusion"]) / 50
+    assert test.metrics["share_of_class_0"] == test.metrics["confusion"][:, 0].sum() / 50
+
+
 def test_s47_the_loss_on_a_fixed_batch_falls_at_every_small_step(toy):
     recipe = toy_recipe(50, optimizers.sgd(0.01), shuffle=False)
     _, history = training.train(KEY, toy, recipe, 100)
