@@ -65,8 +65,7 @@ class Result(NamedTuple):
 def main(options: Options) -> Result:
     with command.usage():
         command.check_at_least("hidden", options.hidden, 1)
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     files.make_folder(options.out)
     show_worked_example(options.out)
     show_derivatives()
@@ -206,7 +205,7 @@ def compare(
         float(jnp.abs(a - b).max() / jnp.abs(a).max())
         for a, b in zip(*(jax.tree.leaves(grads) for _, grads in gradients), strict=True)
     )
-    some = jax.tree.map(lambda array: jnp.asarray(array[: STEPS * BATCH_SIZE]), train)
+    some, _ = jax.device_put(batches.split(train, STEPS * BATCH_SIZE))
     epochs = STEPS // batches.num_batches(len(some.labels), BATCH_SIZE)
     key = jax.random.key(0)
     jax_curve, hand_curve = (training.train(key, some, r, epochs)[1].loss.ravel() for r in recipes)

@@ -55,8 +55,7 @@ def main(options: Options) -> dict[str, np.ndarray]:
     with command.usage():
         command.check_at_least("seeds", options.seeds, 2)
         command.check_at_least("epochs", options.epochs, 1)
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     files.make_folder(options.out)
     print_linearity()
     drawings.maps(options.out / "maps.png", MAPS)

@@ -55,8 +55,7 @@ def main(options: Options) -> Result:
         command.check_at_least("hidden", options.hidden, 1)
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     files.make_folder(options.out)
     dataset = data.load(options.dataset)
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
@@ -142,10 +141,8 @@ def descend_on_the_gradient_of_a_run(
 ) -> tuple[float, float, float]:
     """Adam on the logarithm of the learning rate of a short run, down its validation loss."""
     size = min(SHORT_RUN * BATCH_SIZE, len(dataset.train.labels) // 2)
-    train, held_out = (
-        jax.tree.map(lambda array, part=part: jnp.asarray(array[part]), dataset.train)
-        for part in (slice(size), slice(-2000, None))
-    )
+    train, rest = jax.device_put(batches.split(dataset.train, size))
+    _, held_out = batches.split(rest, max(0, len(rest.labels) - 2000))
     keys = jax.random.split(jax.random.key(0), options.seeds)
 
     def loss_after(log_rate: jax.Array) -> jax.Array:

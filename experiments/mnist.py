@@ -10,7 +10,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ class Options:
     """sgd, momentum, nesterov, adagrad, rmsprop, adam, or one of optax's, such as optax.lion"""
     learning_rate: float | None = None
     """at its highest; by default 0.6 for sgd, momentum, nesterov, 0.05 for adagrad, and 0.002 for others"""
-    schedule: Literal["constant", "linear", "cosine", "one-cycle"] = "one-cycle"
+    schedule: choices.Schedule = "one-cycle"
     """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
     epochs: int | None = None
     """how often every example is seen; by default 3, or more when that makes fewer than 700 updates"""
@@ -123,8 +123,7 @@ def plan(options: Options, dataset: data.Dataset) -> tuple[training.Recipe, int]
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    if options.dataset is not None:
-        data.check_name(options.dataset)
+    data.check_name(options.dataset)
     choices.optimizer(options.optimizer)
     if options.learning_rate is not None:
         optimizers.check_learning_rate(options.learning_rate)

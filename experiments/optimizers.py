@@ -16,7 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxnaive import choices, command, data, drawings, ensembles, files, layers, optimizers, plots, training
+from jaxnaive import (
+    batches,
+    choices,
+    command,
+    data,
+    drawings,
+    ensembles,
+    files,
+    layers,
+    optimizers,
+    plots,
+    training,
+)
 from jaxnaive.batches import Examples
 from jaxnaive.drawings import Track
 
@@ -57,8 +69,7 @@ def main(options: Options) -> Result:
         command.check_at_least("hidden", options.hidden, 1)
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     files.make_folder(options.out)
     show_balls(options.out)
     show_valley(options.out)
@@ -114,11 +125,7 @@ def sweep(
 
 def choose_rates(options: Options, dataset: data.Dataset) -> dict[str, float]:
     """The best learning rate of each optimizer: a short run with each, and a tenth of the training set."""
-    cut = len(dataset.train.labels) * 9 // 10
-    train, held_out = (
-        jax.device_put(jax.tree.map(lambda array, part=part: array[part], dataset.train))
-        for part in (slice(cut), slice(cut, None))
-    )
+    train, held_out = jax.device_put(batches.hold_out(dataset.train))
     epochs = max(1, options.epochs // 2)
     accuracy = {}
     for name in choices.OPTIMIZERS:
@@ -130,7 +137,7 @@ def choose_rates(options: Options, dataset: data.Dataset) -> dict[str, float]:
         np.array(list(accuracy.values())),
         list(accuracy),
         [f"{rate:g}" for rate in RATES],
-        ("", "learning rate"),
+        "learning rate",
         f"{dataset.name}: validation accuracy after {epochs} epochs, one run each",
     )
     return {name: RATES[int(np.nanargmax(column))] for name, column in accuracy.items()}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ class Options:
     """at its highest"""
     decay: tuple[float, ...] | None = None
     """of the optimizer, where it has one; by default its own"""
-    schedule: Literal["constant", "linear", "cosine", "one-cycle"] = "constant"
+    schedule: choices.Schedule = "constant"
     """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
     batch_size: int = 128
     """examples an update"""
@@ -60,7 +60,8 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
         check(options)
     files.make_folder(options.out)
     dataset = data.load(options.dataset)
-    train, test = split(dataset, options.test)
+    train, test = (dataset.train, dataset.test) if options.test else batches.hold_out(dataset.train)
+    train, test = jax.device_put((train, test))
     with command.usage():
         batches.check_batch_size(options.batch_size, len(train.labels))
     keys = jax.random.split(jax.random.key(0), options.seeds)
@@ -95,8 +96,7 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    if options.dataset is not None:
-        data.check_name(options.dataset)
+    data.check_name(options.dataset)
     for units in options.hidden:
         command.check_at_least("hidden units", units, 1)
     command.check_at_least("seeds", options.seeds, 2)
@@ -114,17 +114,6 @@ def check(options: Options) -> None:
             raise ValueError(f"decay: {name} has none")
     for decay in options.decay or ():
         optimizers.check_share("decay", decay)
-
-
-def split(dataset: data.Dataset, everything: bool) -> tuple[Examples, Examples]:
-    """What to train on, and what to measure accuracy on."""
-    if everything:
-        return jax.device_put((dataset.train, dataset.test))
-    cut = len(dataset.train.labels) * 9 // 10
-    return tuple(
-        jax.device_put(jax.tree.map(lambda array, part=part: array[part], dataset.train))
-        for part in (slice(cut), slice(cut, None))
-    )
 
 
 def make_run(
@@ -166,7 +155,7 @@ def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
             rows.append(name + decay)
             values.append(line)
     columns = [f"{rate:g}" for rate in next(iter(sweeps.values())).axes["learning_rate"]]
-    plots.heat_map(path, np.array(values), rows, columns, ("", "learning rate"), title)
+    plots.heat_map(path, np.array(values), rows, columns, "learning rate", title)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,7 @@ class Options:
 def main(options: Options) -> dict[str, tensors.Description]:
     """Returns a description of each kind of data."""
     with command.usage():
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     files.make_folder(options.out)
     dataset = data.load(options.dataset)
     images = np.asarray(dataset.train.images)

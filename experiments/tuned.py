@@ -46,8 +46,7 @@ def main(options: Options) -> ensembles.Summary:
     with command.usage():
         command.check_at_least("seeds", options.seeds, 2)
         command.check_at_least("epochs", options.epochs, 1)
-        if options.dataset is not None:
-            data.check_name(options.dataset)
+        data.check_name(options.dataset)
     dataset = data.load(options.dataset)
     train = jax.device_put(dataset.train)
     with command.usage():

@@ -77,6 +77,16 @@ def index_table(order: Int32[Array, " examples"], batch_size: int) -> IndexTable
     return IndexTable(*(a.reshape(steps, batch_size) for a in (jnp.pad(order, padding), weight)))
 
 
+def split(examples: Examples, first: int) -> tuple[Examples, Examples]:
+    """The first so many examples, and the rest."""
+    return Examples(*(array[:first] for array in examples)), Examples(*(array[first:] for array in examples))
+
+
+def hold_out(examples: Examples) -> tuple[Examples, Examples]:
+    """What to train on, and the last tenth, to choose hyper-parameters by: the test set is for the end."""
+    return split(examples, len(examples.labels) * 9 // 10)
+
+
 def take(examples: Examples, row: IndexTable) -> Batch:
     """The batch that one row of the table describes. Images become floats here, not before."""
     images, labels = jnp.asarray(examples.images), jnp.asarray(examples.labels)

@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "rmsprop": optimizers.rmsprop,
     "adam": optimizers.adam,
 }
+Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 SCHEDULES = {  # shares of the run, and of the highest learning rate; straight lines between them
     "linear": ((0, 1.0), (1, 0.0)),
     "one-cycle": ((0, 0.1), (0.3, 1.0), (1, 0.0)),
@@ -58,11 +59,11 @@ def takes(make: Callable[..., Any], parameter: str) -> bool:
     return parameter in inspect.signature(make).parameters
 
 
-def schedule(name: str, highest: Any, updates: int) -> optimizers.LearningRate:
+def schedule(name: Schedule, highest: Any, updates: int) -> optimizers.LearningRate:
     """The learning rate: a number, or a function of the updates made so far.
 
     Args:
-      name: ``constant``, or one of ``SCHEDULES``.
+      name: ``constant``, or one of those in ``SCHEDULES``.
       highest: learning rate of the run; may be traced.
       updates: of the whole run.
     """

@@ -136,8 +136,13 @@ def from_arrays(
     return Dataset(name, train, test, tuple(map(str, range(classes) if class_names is None else class_names)))
 
 
-def check_name(name: str) -> None:
-    """Raise ``ValueError``, with the nearest name there is, unless :func:`load` knows the name."""
+def check_name(name: str | None) -> None:
+    """Raise ``ValueError``, with the nearest name there is, unless :func:`load` knows the name.
+
+    ``None``, which leaves the choice to :func:`load`, passes.
+    """
+    if name is None:
+        return
     known = ["digits", *downloads.builder_names()]
     # A builder of tfds may have configurations, such as emnist/letters; the name becomes a folder's.
     builder, _, configuration = name.partition("/")

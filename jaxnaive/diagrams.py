@@ -201,23 +201,19 @@ def _straightened(
         neighbours[upper].append(lower)
         neighbours[lower].append(upper)
     at: dict[Point, float] = {}
-    offsets = {}
+    offsets = []
     for row in rows:
-        sizes = np.array(
-            [across.get(point.item, 0.1) if isinstance(point.item, int) else 0.1 for point in row]
-        )
-        offsets[row[0].layer if row else -1] = np.cumsum(sizes) - sizes / 2 + gap * np.arange(len(row))
-        middle = (sizes.sum() + gap * (len(row) - 1)) / 2
-        at |= {
-            point: float(offset - middle) for point, offset in zip(row, offsets[row[0].layer], strict=True)
-        }
+        sizes = np.array([across[point.item] if isinstance(point.item, int) else 0.1 for point in row])
+        offset = np.cumsum(sizes) - sizes / 2 + gap * np.arange(len(row))
+        offsets.append(offset - (sizes.sum() + gap * (len(row) - 1)) / 2)
+        at |= dict(zip(row, offsets[-1].tolist(), strict=True))
+    placed = list(zip(rows, offsets, strict=True))
     for sweep in range(2 * SWEEPS):
-        for row in rows if sweep % 2 == 0 else reversed(rows):
+        for row, offset in placed if sweep % 2 == 0 else reversed(placed):
             wish = [np.mean([at[other] for other in neighbours[point] or [point]]) for point in row]
             # Without the room that those before it need, places only have to be in order.
-            offset = offsets[row[0].layer]
             found = isotonic_regression(np.array(wish) - offset).x + offset
-            at |= {point: float(place) for point, place in zip(row, found, strict=True)}
+            at |= dict(zip(row, found.tolist(), strict=True))
     return at
 
 

@@ -166,9 +166,15 @@ def type_of(graph: Graph, output: Output) -> jax.ShapeDtypeStruct:
     return graph.nodes[output.node].types[output.index]
 
 
+def functions_in(node: Operation) -> list[Graph]:
+    """The functions among an operation's settings: of a call, a loop, or the branches of a condition."""
+    settings = [value if type(value) is tuple else (value,) for value in node.settings.values()]
+    return [function for values in settings for function in values if isinstance(function, Graph)]
+
+
 def called(call: Operation) -> Graph:
     """The function that a call runs."""
-    (graph,) = _functions_in(call)
+    (graph,) = functions_in(call)
     return graph
 
 
@@ -193,7 +199,7 @@ def peak_bytes(graph: Graph) -> int:
     alive = peak = 0
     for place, node in enumerate(graph.nodes):
         if isinstance(node, Operation):
-            inside = max(map(peak_bytes, _functions_in(node)), default=0)
+            inside = max(map(peak_bytes, functions_in(node)), default=0)
             sizes = [math.prod(type_.shape) * type_.dtype.itemsize for type_ in node.types]
             alive += sum(sizes)
             peak = max(peak, alive + inside)
@@ -202,11 +208,6 @@ def peak_bytes(graph: Graph) -> int:
                 freed_after[until] = freed_after.get(until, 0) + size
         alive -= freed_after.pop(place, 0)
     return peak
-
-
-def _functions_in(node: Operation) -> list[Graph]:
-    settings = [value if type(value) is tuple else (value,) for value in node.settings.values()]
-    return [function for values in settings for function in values if isinstance(function, Graph)]
 
 
 # --- as text -----------------------------------------------------------------------------------------
@@ -291,8 +292,7 @@ def _graph(
     structure: Any,
     opened: Callable[[Operation], bool],
 ) -> Graph:
-    # Before jax 0.12 a jaxpr and its constants are wrapped together; from then on it brings them itself.
-    consts, jaxpr = getattr(jaxpr, "consts", ()), getattr(jaxpr, "jaxpr", jaxpr)
+    consts, jaxpr = getattr(jaxpr, "consts", ()), _unwrapped(jaxpr)
     nodes: list[Node] = [Input(name, _type(var)) for name, var in zip(names, jaxpr.invars, strict=True)]
     where = {var: Output(place) for place, var in enumerate(jaxpr.invars)}
 
@@ -368,8 +368,8 @@ def _scan_settings(step: Graph, equation: JaxprEqn) -> dict[str, Any]:
 
 def _setting(value: Any, opened: Callable[[Operation], bool]) -> Any:
     if isinstance(value, JAXPRS):
-        arguments = getattr(value, "jaxpr", value).invars
-        return _graph(value, [f"argument {place}" for place in range(len(arguments))], None, opened)
+        names = [f"argument {place}" for place in range(len(_unwrapped(value).invars))]
+        return _graph(value, names, None, opened)
     if type(value) is tuple:
         return tuple(_setting(item, opened) for item in value)
     return value
@@ -377,8 +377,13 @@ def _setting(value: Any, opened: Callable[[Operation], bool]) -> Any:
 
 def _call_name(call: JaxprEqn) -> str:
     (inner,) = (value for value in call.params.values() if isinstance(value, JAXPRS))
-    described = getattr(getattr(inner, "jaxpr", inner), "debug_info", None)
+    described = getattr(_unwrapped(inner), "debug_info", None)
     return call.params.get("name") or getattr(described, "func_name", None) or call.primitive.name
+
+
+def _unwrapped(jaxpr: Any) -> Any:
+    # Before jax 0.12 a jaxpr and its constants are wrapped together; from then on it brings them itself.
+    return getattr(jaxpr, "jaxpr", jaxpr)
 
 
 def _type(atom: Any) -> jax.ShapeDtypeStruct:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -98,7 +97,6 @@ def bands(
     curves: dict[str, Summary],
     labels: tuple[str, str],
     title: str,
-    limits: tuple[float, float] | None = None,
 ) -> None:
     """Means over seeds as lines, and their confidence intervals as bands.
 
@@ -108,14 +106,14 @@ def bands(
       curves: by name, each of shape ``[points]``.
       labels: of the two axes.
       title: what it shows.
-      limits: of the vertical axis.
     """
     figure = figures.new(7.5, 4.5)
     axes = figure.subplots()
-    for color, (name, summary) in zip(_colors(len(curves)), curves.items(), strict=True):
+    for number, (name, summary) in enumerate(curves.items()):
+        color = f"C{number}"
         axes.plot(x, summary.mean, color=color, marker="o", markersize=3, label=name)
         axes.fill_between(x, summary.low, summary.high, color=color, alpha=0.2, linewidth=0)
-    axes.set(xlabel=labels[0], ylabel=labels[1], ylim=limits, title=title)
+    axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
     axes.grid(alpha=0.3)
     axes.legend()
     figures.save(figure, path)
@@ -126,7 +124,7 @@ def heat_map(
     values: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
-    labels: tuple[str, str],
+    label: str,
     title: str,
 ) -> None:
     """Numbers of a grid as colours, and written into it.
@@ -136,7 +134,7 @@ def heat_map(
       values: ``[rows, columns]``; those that are not finite are shown as diverged.
       rows: their names.
       columns: their names.
-      labels: what rows and columns are.
+      label: what the columns are.
       title: what it shows.
     """
     figure = figures.new(1.6 + 0.8 * len(columns), 1.4 + 0.45 * len(rows))
@@ -153,7 +151,7 @@ def heat_map(
         )  # fmt: skip
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set(xlabel=labels[1], ylabel=labels[0], title=title)
+    axes.set(xlabel=label, title=title)
     figures.save(figure, path)
 
 
@@ -227,9 +225,3 @@ def descent(
     axes.grid(alpha=0.3)
     axes.legend()
     figures.save(figure, path)
-
-
-def _colors(count: int) -> list[Any]:
-    from matplotlib import colormaps
-
-    return [colormaps["tab10"](n % 10) for n in range(count)]

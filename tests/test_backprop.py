@@ -279,9 +279,7 @@ def test_s61_s65_equal_to_jax_and_so_is_the_gradient_of_the_gradient(name, x64):
 def primitives(graph_):
     """All primitives of a graph, those of the functions in it too."""
     operations = [node for node in graph_.nodes if isinstance(node, graph.Operation)]
-    settings = [value for node in operations for value in node.settings.values()]
-    inner = [g for value in settings for g in (value if isinstance(value, tuple) else [value])]
-    inner = [g for g in inner if isinstance(g, graph.Graph)]
+    inner = [function for node in operations for function in graph.functions_in(node)]
     return {node.primitive for node in operations}.union(*map(primitives, inner))
 
 
@@ -497,7 +495,9 @@ def test_argnums_and_auxiliary_values_and_keywords():
 
 
 def test_integers_where_they_are_allowed():
-    f = lambda n, x: x * jnp.float32(2)  # noqa: E731
+    def f(n, x):
+        return x * jnp.float32(2)
+
     got = backprop.grad(f, (0, 1), allow_int=True)(3, 2.0)
     expected = jax.grad(f, (0, 1), allow_int=True)(3, 2.0)
     assert got[0].dtype == expected[0].dtype == jax.dtypes.float0 and got[1] == expected[1]

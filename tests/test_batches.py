@@ -78,3 +78,10 @@ def test_s18_a_row_of_the_table_takes_its_slice():
 def test_s79_b4_b5_b8_examples_that_do_not_fit_together_are_refused(images, labels, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         batches.check(Examples(images, labels))
+
+
+def test_what_is_held_out_is_the_last_tenth_and_not_trained_on(toy):
+    train, held_out = batches.hold_out(toy)
+    assert (len(train.labels), len(held_out.labels)) == (45, 5)
+    for part, whole in zip(zip(train, held_out, strict=True), toy, strict=True):
+        np.testing.assert_array_equal(np.concatenate(part), whole)

@@ -63,8 +63,7 @@ def test_chunks_change_nothing(run, memory):
 def test_the_estimate_holds_the_largest_values_and_grows_with_the_network(toy):
     def needs(hidden):
         recipe = training.Recipe(layers.mlp(6, hidden, 3), optimizers.adam(0.1), batch_size=10)
-        run = lambda key: training.train(key, toy, recipe, 1)[1].loss  # noqa: E731
-        return ensembles.bytes_of_a_run(run, [])
+        return ensembles.bytes_of_a_run(lambda key: training.train(key, toy, recipe, 1)[1].loss, [])
 
     small, large = needs(100), needs(10_000)
     params = 4 * (7 * 10_000 + 3 * 10_001)
