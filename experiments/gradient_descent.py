@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxnaive import batches, command, data, ensembles, files, layers, optimizers, plots, training
+from jaxnaive.batches import Examples
 
 RATES = tuple(10 ** (exponent / 4) for exponent in range(-16, 5))  # 1e-4 to 10
 REGIME_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -71,15 +72,15 @@ def accuracies(
     options: Options, dataset: data.Dataset, model: layers.Layer, batch_size: int, rates: tuple[float, ...]
 ) -> ensembles.Runs:
     """Runs of plain descent at every learning rate, for every seed."""
-    train, test = jax.device_put((dataset.train, dataset.test))
 
-    def run(key: jax.Array, learning_rate: jax.Array) -> ensembles.Outcome:
+    def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
         recipe = training.Recipe(model, optimizers.sgd(learning_rate), batch_size=batch_size)
         return ensembles.train_and_test(key, train, test, recipe, options.epochs)
 
     keys = jax.random.split(jax.random.key(0), options.seeds)
     progress = partial(tqdm, desc=f"batch size {batch_size}", unit="chunk")
-    return ensembles.sweep(run, keys, {"learning_rate": rates}, progress=progress)
+    shared = jax.device_put((dataset.train, dataset.test))
+    return ensembles.sweep(run, keys, {"learning_rate": rates}, shared, progress=progress)
 
 
 def compare_regimes(
@@ -145,7 +146,7 @@ def descend_on_the_gradient_of_a_run(
     _, held_out = batches.split(rest, max(0, len(rest.labels) - 2000))
     keys = jax.random.split(jax.random.key(0), options.seeds)
 
-    def loss_after(log_rate: jax.Array) -> jax.Array:
+    def loss_after(log_rate: jax.Array, train: Examples, held_out: Examples) -> jax.Array:
         recipe = training.Recipe(model, optimizers.sgd(jnp.exp(log_rate)), batch_size=BATCH_SIZE)
 
         def one(key: jax.Array) -> jax.Array:
@@ -155,30 +156,33 @@ def descend_on_the_gradient_of_a_run(
         return jax.vmap(one)(keys).mean()
 
     log_rates = jnp.log(jnp.geomspace(START, 3.0, 25))
-    curve = np.asarray(jax.jit(jax.vmap(loss_after))(log_rates))
+    curve = np.asarray(jax.jit(jax.vmap(loss_after, (0, None, None)))(log_rates, train, held_out))
     optimizer = optimizers.adam(0.3)
 
     @jax.jit
-    def step(log_rate: jax.Array, state: Any) -> tuple[jax.Array, Any, jax.Array]:
-        loss, slope = jax.value_and_grad(loss_after)(log_rate)
+    def step(
+        log_rate: jax.Array, state: Any, train: Examples, held_out: Examples
+    ) -> tuple[jax.Array, Any, jax.Array]:
+        loss, slope = jax.value_and_grad(loss_after)(log_rate, train, held_out)
         updates, state = optimizer.update(slope, state, log_rate)
         return optimizers.apply_updates(log_rate, updates), state, loss
 
     log_rate = jnp.log(jnp.asarray(START))
     state, visited = optimizer.init(log_rate), []
     for _ in range(DESCENT_STEPS):
-        following, state, loss = step(log_rate, state)
+        following, state, loss = step(log_rate, state, train, held_out)
         visited.append((float(jnp.exp(log_rate)), float(loss)))
         log_rate = following
     rates, losses = np.array(visited).T
     plots.descent(options.out / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
-    best = int(np.argmin(curve))
+    # Where runs begin to diverge the loss is rough, and its gradient leads hither and thither.
+    found, best = int(np.argmin(losses)), int(np.argmin(curve))
     steps = batches.num_batches(size, BATCH_SIZE)
     print(f"\nthe gradient of a run of {steps} steps with respect to its learning rate:")
     print(f"from {START:g}, loss {losses[0]:.3f}, {DESCENT_STEPS} steps lead to", end=" ")
-    print(f"{rates[-1]:.2f}, loss {losses[-1]:.3f}")
+    print(f"{rates[found]:.2f}, loss {losses[found]:.3f}")
     print(f"the best of {len(curve)} tried is {np.exp(log_rates[best]):.2f}, loss {curve[best]:.3f}")
-    return rates[-1], losses[-1], float(curve[best])
+    return rates[found], losses[found], float(curve[best])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@
 Accuracies are on a validation split, the last tenth of the training examples; `--test` is for the very end.
 """
 
+import itertools
 import json
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -50,6 +52,8 @@ class Options:
     """train on all training examples, and test on the test examples"""
     memory: int = ensembles.MEMORY
     """bytes that the runs may take at a time"""
+    one_by_one: bool = False
+    """do the same runs one after another too, and say how much longer that takes"""
     out: Path = Path("runs/sweep")
     """folder for the results"""
 
@@ -72,13 +76,19 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
     print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
     sweeps = {}
     for name in options.optimizer:
-        run = make_run(options, choices.optimizer(name), dataset, train, test)
+        run = make_run(options, choices.optimizer(name), dataset, len(train.labels))
         with command.usage():
-            needed, _ = ensembles.bytes_of_a_run(run, grid)
+            needed, _ = ensembles.bytes_of_a_run(run, grid, (train, test))
             count = np.prod([*map(len, grid.values()), options.seeds])
             print(f"{name}: {count} runs, about {needed:,} bytes each")
             progress = partial(tqdm, desc=name, unit="chunk")
-            sweeps[name] = ensembles.sweep(run, keys, grid, options.memory, progress)
+            started = time.perf_counter()
+            sweeps[name] = ensembles.sweep(run, keys, grid, (train, test), options.memory, progress)
+            seconds = time.perf_counter() - started
+        if options.one_by_one:
+            alone = seconds_one_by_one(run, keys, grid, (train, test))
+            print(f"{name}: {seconds:.1f} s as one program, {alone:.1f} s one by one", end=" ")
+            print(f"(both with compiling): {alone / seconds:.2f} times as fast")
     rows = table(sweeps)
     width = max(9, *map(len, sweeps))
     print(f"\n{'optimizer':{width}}" + "".join(f"{name:>15}" for name in grid) + f"   {kind} accuracy")
@@ -117,19 +127,32 @@ def check(options: Options) -> None:
 
 
 def make_run(
-    options: Options, make: Callable[..., Any], dataset: data.Dataset, train: Examples, test: Examples
+    options: Options, make: Callable[..., Any], dataset: data.Dataset, examples: int
 ) -> Callable[..., ensembles.Outcome]:
-    """A run, as a function of a key and hyper-parameters."""
+    """A run, as a function of a key, what to train and test on, and hyper-parameters."""
     model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
-    updates = batches.num_batches(len(train.labels), options.batch_size) * options.epochs
+    updates = batches.num_batches(examples, options.batch_size) * options.epochs
     order_key = jax.random.key(1) if options.share_order else None
 
-    def run(key: jax.Array, learning_rate: jax.Array, **settings: jax.Array) -> ensembles.Outcome:
+    def run(
+        key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array, **settings: jax.Array
+    ) -> ensembles.Outcome:
         optimizer = make(choices.schedule(options.schedule, learning_rate, updates), **settings)
         recipe = training.Recipe(model, optimizer, batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, options.epochs, order_key)
 
     return run
+
+
+def seconds_one_by_one(
+    run: Callable[..., Any], keys: jax.Array, grid: dict[str, Any], shared: tuple[Examples, Examples]
+) -> float:
+    """How long the runs of a sweep take as calls of one compiled run."""
+    started = time.perf_counter()
+    alone = jax.jit(run)
+    for key, *point in itertools.product(keys, *grid.values()):
+        jax.block_until_ready(alone(key, *shared, **dict(zip(grid, point, strict=True))))
+    return time.perf_counter() - started
 
 
 def table(sweeps: dict[str, ensembles.Runs]) -> list[dict[str, Any]]:

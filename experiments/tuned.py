@@ -15,6 +15,7 @@ import optax
 from tqdm import tqdm
 
 from jaxnaive import batches, choices, command, data, ensembles, layers, losses, training
+from jaxnaive.batches import Examples
 
 TARGET = 0.987
 
@@ -48,18 +49,18 @@ def main(options: Options) -> ensembles.Summary:
         command.check_at_least("epochs", options.epochs, 1)
         data.check_name(options.dataset)
     dataset = data.load(options.dataset)
-    train = jax.device_put(dataset.train)
+    examples = jax.device_put((dataset.train, dataset.test))
     with command.usage():
-        batches.check_batch_size(options.batch_size, len(train.labels))
+        batches.check_batch_size(options.batch_size, len(dataset.train.labels))
         recipe = make_recipe(options, dataset)
 
-    def run(key: jax.Array) -> jax.Array:
+    def run(key: jax.Array, train: Examples, test: Examples) -> jax.Array:
         params, _ = training.train(key, train, recipe, options.epochs)
-        return training.evaluate(params, dataset.test, recipe).accuracy
+        return training.evaluate(params, test, recipe).accuracy
 
     keys = jax.random.split(jax.random.key(0), options.seeds)
     progress = partial(tqdm, desc="seeds", unit="run")
-    summary = ensembles.summarise(ensembles.sweep(run, keys, progress=progress).results)
+    summary = ensembles.summarise(ensembles.sweep(run, keys, None, examples, progress=progress).results)
     print(f"{dataset.name}: test accuracy {summary.mean:.4f} +- {summary.sd:.4f}, {options.seeds} seeds")
     print(f"95 % interval of the mean {summary.low:.4f} to {summary.high:.4f}")
     if dataset.name == "mnist" and options == Options(dataset=options.dataset) and summary.mean < TARGET:

@@ -6,7 +6,9 @@ Runs of one seed see the same batches, which are then taken once for all of them
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +23,8 @@ from jaxnaive.training import Recipe
 
 Numbers = Array | np.ndarray | Sequence[float | int]
 MEMORY = 2**31  # bytes that the runs may take at a time, by default
-CPU_CHUNK = 2**27  # on a CPU more bytes at a time, beyond its caches, are slower and not faster
+CPU_CHUNK = 2**27  # on a CPU more bytes at a time, beyond its caches, are slower and not faster;
+CPU_SEEDS = 2**23  # still fewer when they do not share their batches
 
 
 class Outcome(NamedTuple):
@@ -89,18 +92,22 @@ def sweep(
     run: Callable[..., PyTree[Array]],
     keys: Key[Array, " seeds"],
     grid: Mapping[str, Numbers] | None = None,
+    shared: Sequence[PyTree] = (),
     memory: int = MEMORY,
-    progress: Callable[[list[Any]], Iterable[Any]] = iter,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Runs:
-    """Do ``run(key, **hyper_parameters)`` for every key and every combination of the grid.
+    """Do ``run(key, *shared, **hyper_parameters)`` for every key and every combination of the grid.
 
-    The runs are cut into chunks, each one call of the same compiled program.
+    The runs are cut into chunks, each one call of the same compiled program. On a CPU there are as many calls
+    at a time as it has cores: the matrices of small networks are too small to be shared out among them.
 
     Args:
-      run: a pure function of a key and of numbers, by name, to a pytree of arrays.
+      run: a pure function of a key, of what the runs share, and of numbers, by name, to a pytree of arrays.
       keys: one for each seed. What the run derives from its key alone is the same for a whole grid.
       grid: the values of each hyper-parameter.
-      memory: bytes that a chunk may take, by an estimate that does not know what the compiler will fuse.
+      shared: what every run is given, such as the examples. A run may also close over it, but then it
+        becomes a part of the program, and MNIST trebles the time to compile one.
+      memory: bytes that the runs may take, by an estimate that does not know what the compiler will fuse.
       progress: wraps the list of chunks, to show how far it is; such as ``tqdm``.
 
     Raises:
@@ -117,26 +124,37 @@ def sweep(
             raise ValueError(f"{name}: got shape {values.shape}, expected a list of one or more")
     names = list(axes)
     points = np.array(list(itertools.product(*axes.values())), np.float32)  # [points, hyper-parameters]
-    seeds_at_once, points_at_once = _chunk_size(*bytes_of_a_run(run, names), len(keys), len(points), memory)
+    needed, returned = bytes_of_a_run(run, names, shared)
+    _check_memory(needed, returned * len(keys) * len(points), memory)
+    calls_at_once, seeds_at_once, points_at_once = _share_out(needed, len(keys), len(points), memory)
 
     @jax.jit
-    def chunk(keys: Array, points: Array) -> PyTree[Array]:
+    def chunk(keys: Array, points: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
         def one(key: Array, point: Array) -> PyTree[Array]:
-            return run(key, **{name: point[place] for place, name in enumerate(names)})
+            return run(key, *shared, **{name: point[place] for place, name in enumerate(names)})
 
         return jax.vmap(lambda key: jax.vmap(lambda point: one(key, point))(points))(keys)
 
-    rows = []
-    starts = list(
-        itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))
-    )
-    for seed, point in progress(starts):
+    program = chunk.lower(keys[:seeds_at_once], points[:points_at_once], shared).compile()
+
+    def results_from(start: tuple[int, int]) -> PyTree[np.ndarray]:
+        seed, point = start
         # The last chunk is as large as the others, or it would be compiled anew: some runs are done twice.
         seeds = np.minimum(np.arange(seed, seed + seeds_at_once), len(keys) - 1)
         places = np.minimum(np.arange(point, point + points_at_once), len(points) - 1)
-        result = chunk(keys[seeds], jnp.asarray(points[places]))
         kept = (slice(len(keys) - seed), slice(len(points) - point))
-        rows.append(jax.tree.map(lambda array, kept=kept: np.asarray(array)[kept], result))
+        return jax.tree.map(
+            lambda array: np.asarray(array)[kept], program(keys[seeds], points[places], shared)
+        )
+
+    starts = list(
+        itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))
+    )
+    pool = ThreadPoolExecutor(calls_at_once)
+    try:
+        rows = [chunk.result() for chunk in progress([pool.submit(results_from, start) for start in starts])]
+    finally:
+        pool.shutdown(cancel_futures=True)
     axes["seed"] = np.arange(len(keys))
     shape = tuple(map(len, axes.values()))
     in_a_row = math.ceil(len(points) / points_at_once)
@@ -155,33 +173,46 @@ def sweep(
     return Runs(axes, results, diverged)
 
 
-def bytes_of_a_run(run: Callable[..., PyTree[Array]], names: Iterable[str]) -> tuple[int, int]:
+def bytes_of_a_run(
+    run: Callable[..., PyTree[Array]], names: Iterable[str], shared: Sequence[PyTree] = ()
+) -> tuple[int, int]:
     """An estimate of the memory that one run takes besides its data, and that of its results.
 
     Args:
       run: as in :func:`sweep`.
       names: of its hyper-parameters.
+      shared: as in :func:`sweep`.
     """
     names = list(names)
     key = jax.eval_shape(lambda: jax.random.key(0))
     numbers = [jax.ShapeDtypeStruct((), jnp.float32) for _ in names]
-    graph = trace(lambda key, *point: run(key, **dict(zip(names, point, strict=True))), key, *numbers)
+    graph = trace(
+        lambda key, shared, *point: run(key, *shared, **dict(zip(names, point, strict=True))),
+        key, tuple(shared), *numbers,
+    )  # fmt: skip
     results = (type_of(graph, output) for output in graph.outputs)
     return peak_bytes(graph), sum(math.prod(type_.shape) * type_.dtype.itemsize for type_ in results)
 
 
-def _chunk_size(needed: int, returned: int, seeds: int, points: int, memory: int) -> tuple[int, int]:
-    """How many seeds, and points of the grid, to do at a time."""
+def _check_memory(needed: int, returned: int, memory: int) -> None:
     if needed > memory:
         raise ValueError(f"memory: a run needs about {needed:,} bytes, more than the {memory:,} allowed")
-    if seeds * points * returned > memory:
+    if returned > memory:
         raise ValueError(
-            f"memory: the results of {seeds * points:,} runs take {seeds * points * returned:,} bytes, more "
-            f"than the {memory:,} allowed; let the run return less, or make the grid smaller"
+            f"memory: the results of all runs take {returned:,} bytes, more than the {memory:,} allowed; "
+            "let the run return less, or make the grid smaller"
         )
-    at_once = min(memory, CPU_CHUNK) if jax.default_backend() == "cpu" else memory
-    fit = at_once // max(needed, 1)
-    return _even(seeds, fit // points), _even(points, fit)
+
+
+def _share_out(needed: int, seeds: int, points: int, memory: int) -> tuple[int, int, int]:
+    """How many calls to make at a time; how many seeds, and points of the grid, to do in each of them."""
+    needed = max(needed, 1)
+    calls, fit, fit_seeds = 1, memory // needed, memory // needed
+    if jax.default_backend() == "cpu":
+        calls = min(os.cpu_count() or 1, fit)
+        fit = min(fit // calls, CPU_CHUNK // needed, math.ceil(seeds * points / calls))
+        fit_seeds = min(fit, CPU_SEEDS // needed)
+    return calls, _even(seeds, fit_seeds // points), _even(points, fit)
 
 
 def _even(items: int, at_once: int) -> int:

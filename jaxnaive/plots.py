@@ -169,7 +169,7 @@ def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -
     for row, summary in enumerate(summaries.values()):
         axes.plot([summary.low, summary.high], [row, row], color="tab:blue", linewidth=5, alpha=0.4)
         axes.plot(summary.mean, row, "o", color="tab:blue")
-        axes.text(summary.high, row, f"  {summary.mean:.4g}", va="center", fontsize=9)
+        axes.text(summary.high, row, f"  {summary.mean:.4f}", va="center", fontsize=9)
     axes.set_yticks(range(len(summaries)), summaries)
     axes.invert_yaxis()
     axes.margins(x=0.15, y=0.15)
