@@ -66,7 +66,7 @@ def main(options: Options) -> Result:
     with command.usage():
         command.check_at_least("hidden", options.hidden, 1)
         data.check_name(options.dataset)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     show_worked_example(options.out)
     show_derivatives()
 

@@ -56,7 +56,7 @@ def main(options: Options) -> dict[str, np.ndarray]:
         command.check_at_least("seeds", options.seeds, 2)
         command.check_at_least("epochs", options.epochs, 1)
         data.check_name(options.dataset)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     print_linearity()
     drawings.maps(options.out / "maps.png", MAPS)
 

@@ -57,7 +57,7 @@ def main(options: Options) -> Result:
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     dataset = data.load(options.dataset)
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
     print(f"{dataset.name}, {options.hidden} hidden units, {options.epochs} epochs, {options.seeds} seeds")

@@ -54,7 +54,7 @@ def main(options: Options) -> list[Snapshot]:
     """Returns the snapshots."""
     with command.usage():
         check(options)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     key_train, key_test, key = jax.random.split(jax.random.key(options.seed), 3)
     make = {"spirals": spirals, "moons": moons}[options.shape]
     train, test = make(key_train, options.examples), make(key_test, options.examples)

@@ -3,21 +3,37 @@
 python experiments/mnist.py
 python experiments/mnist.py --dataset fashion_mnist --hidden 512 256 --epochs 10
 python experiments/mnist.py --optimizer adam --learning-rate 0.004 --schedule linear
+python experiments/mnist.py --resume --epochs 20
 """
 
-import json
+import contextlib
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxnaive import batches, checkpoints, choices, command, data, files, layers, optimizers, plots, training
+from jaxnaive import (
+    batches,
+    certificates,
+    checkpoints,
+    choices,
+    command,
+    data,
+    files,
+    layers,
+    optimizers,
+    plots,
+    runs,
+    training,
+)
 
+RUNS = Path("runs")
+ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
 MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
 
 HIGHEST = {"sgd": 0.6, "momentum": 0.6, "nesterov": 0.6, "adagrad": 0.05}  # learning rates; 0.002 for others
@@ -50,8 +66,10 @@ class Options:
     """tfds's folder; by default $TFDS_DATA_DIR or ~/tensorflow_datasets"""
     manual_dir: Path | None = None
     """folder with dataset files that you have already; by default $JAXNAIVE_MANUAL_DIR"""
-    out: Path = Path("runs/mnist")
-    """folder for the results; those of an earlier run are replaced"""
+    out: Path | None = None
+    """folder for the run; by default runs/mnist-1, or the first such one that is not there yet"""
+    resume: bool = False
+    """go on with the run in --out, by default the last one, and with its options; --epochs may be larger"""
 
 
 class Result(NamedTuple):
@@ -65,60 +83,113 @@ class Result(NamedTuple):
 def main(options: Options) -> Result:
     with command.usage():
         check(options)
-    files.make_folder(options.out)
-
+        files.make_folder(options.out or RUNS)
     clock = Clock()
     dataset = data.load(options.dataset, data_dir=options.data_dir, manual_dir=options.manual_dir)
     examples = jax.device_put(dataset.train)
     clock.lap("data")
-
     with command.usage():
-        recipe, epochs = plan(options, dataset)
-    state = training.start(jax.random.key(options.seed), recipe)
-    train_epoch = training.train_epoch.lower(state, examples, recipe).compile()
+        options = settled(options, dataset)
+    recipe = make_recipe(options, dataset)
     print(
         f"{dataset.name}: {len(dataset.train.labels):,} training, {len(dataset.test.labels):,} test examples"
     )
     print(f"{dataset.num_features} numbers each, {len(dataset.class_names)} classes")
+
+    with certificates.count_compiles() as compiles, open_run(options, dataset) as run:
+        clock.lap("save")
+        state, history = train(run, options, recipe, examples, clock)
+        test = training.evaluate(state.params, dataset.test, recipe)
+        clock.lap("test")
+        if not np.isfinite(test.loss):
+            raise command.MissedError("the test loss is not finite; lower --learning-rate")
+        print(f"seconds: {clock}")
+        print(f"test loss {test.loss:.4f}")
+        print(f"test accuracy {test.accuracy:.4f}", flush=True)
+        certificate = certificates.read(run.folder)
+        complete = run.resumed and certificate is not None and certificate["epochs"] == run.epoch
+        if certificate is None or not complete:
+            checkpoints.save_params(run.folder / "params.safetensors", state.params)
+            count = len(dataset.train.labels)
+            certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
+        print(certificates.to_text(certificate))
+        if complete:
+            print(f"{run.folder}: already complete")
+        else:
+            save_pictures(run.folder, dataset, history, test)
+            certificates.write(run.folder, certificate)  # last: whoever finds it finds all the rest
+            print(
+                f"saved {run.folder}/: config.json, metrics.jsonl, checkpoints/, params.safetensors,", end=" "
+            )
+            print("curves.png, predictions.png, certificate.json")
+    return Result(state.params, history, float(test.accuracy))
+
+
+def open_run(options: Options, dataset: data.Dataset) -> contextlib.AbstractContextManager[runs.Run]:
+    """The run on disk."""
+    given = asdict(options)
+    config = {name: value for name, value in given.items() if name not in ELSEWHERE}
+    folder = options.out or runs.new_folder(RUNS, "mnist")
+    return runs.open(folder, config | {"fingerprint": data.fingerprint(dataset)}, options.resume)
+
+
+def train(
+    run: runs.Run, options: Options, recipe: training.Recipe, examples: batches.Examples, clock: "Clock"
+) -> tuple[training.State, training.History]:
+    """All epochs that are not saved yet; each is saved at its end."""
+    state = training.start(jax.random.key(options.seed), recipe)
     print(f"{layers.count(state.params):,} parameters")
     clock.lap("compile")
-
-    rows = []
-    with tqdm(range(epochs), desc="train", unit="epoch") as progress:
-        for epoch in progress:
-            state, loss = train_epoch(state, examples)
-            rows.append(np.asarray(loss))
-            check_finite(rows[-1], epoch)
-            progress.set_postfix(loss=f"{rows[-1].mean():.4f}", refresh=False)
-            if rows[-1].mean() < options.stop_at_loss:
+    state = run.restore(state)
+    losses = run.losses()
+    clock.lap("save")
+    train_epoch = training.train_epoch.lower(state, examples, recipe).compile()
+    clock.lap("compile")
+    with tqdm(total=options.epochs, initial=run.epoch, desc="train", unit="epoch") as progress:
+        while run.epoch < (options.epochs or 0):
+            if losses and losses[-1].mean() < options.stop_at_loss:
                 break
-    history = training.History(np.stack(rows) if rows else np.zeros((0, 0), np.float32))
-    clock.lap("train")
-
-    test = training.evaluate(state.params, dataset.test, recipe)
-    accuracy = float(test.accuracy)
-    clock.lap("test")
-    if not np.isfinite(test.loss):
-        raise command.MissedError("the test loss is not finite; lower --learning-rate")
-    save_results(options.out, state.params, history)
-    print(f"seconds: {clock}")
-    print(f"test loss {test.loss:.4f}")
-    print(f"test accuracy {accuracy:.4f}", flush=True)
-    save_pictures(options.out, dataset, history, test)
-    print(f"saved {options.out}/: metrics.jsonl, params.safetensors, curves.png, predictions.png")
-    return Result(state.params, history, accuracy)
+            state, loss = train_epoch(state, examples)
+            losses.append(np.asarray(loss))
+            clock.lap("train")
+            run.save(state, loss)
+            clock.lap("save")
+            progress.set_postfix(loss=f"{losses[-1].mean():.4f}", refresh=False)
+            progress.update()
+    return state, training.History(np.stack(losses) if losses else np.zeros((0, 0), np.float32))
 
 
-def plan(options: Options, dataset: data.Dataset) -> tuple[training.Recipe, int]:
-    """What the options mean for this dataset: the recipe, and the number of epochs."""
+def settled(options: Options, dataset: data.Dataset) -> Options:
+    """The options with what they leave open decided for this dataset."""
     batches.check_batch_size(options.batch_size, len(dataset.train.labels))
     steps = batches.num_batches(len(dataset.train.labels), options.batch_size)
-    epochs = max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs
+    return replace(
+        options,
+        dataset=options.dataset or dataset.name,
+        learning_rate=options.learning_rate or HIGHEST.get(options.optimizer, 0.002),
+        epochs=max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs,
+    )
+
+
+def resumed(options: Options) -> Options | None:
+    """What a run that goes on takes for its defaults: its own options."""
+    if not options.resume:
+        return None
+    folder = options.out or runs.last_folder(RUNS, "mnist")
+    stored = runs.stored_config(folder)
+    stored.pop("fingerprint", None)
+    try:
+        return Options(**stored | {"hidden": tuple(stored["hidden"])}, resume=True, out=folder)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{folder}: not a run of this program ({error})") from error
+
+
+def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
+    """What settled options mean for this dataset."""
+    updates = batches.num_batches(len(dataset.train.labels), options.batch_size) * (options.epochs or 0)
     model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
-    highest = options.learning_rate or HIGHEST.get(options.optimizer, 0.002)
-    rate = choices.schedule(options.schedule, highest, epochs * steps)
-    optimizer = choices.optimizer(options.optimizer)(rate)
-    return training.Recipe(model, optimizer, batch_size=options.batch_size), epochs
+    rate = choices.schedule(options.schedule, options.learning_rate, updates)
+    return training.Recipe(model, choices.optimizer(options.optimizer)(rate), batch_size=options.batch_size)
 
 
 def check(options: Options) -> None:
@@ -134,28 +205,6 @@ def check(options: Options) -> None:
         command.check_at_least("hidden units", units, 1)
     if options.seed >= 2**32:
         raise ValueError(f"seed: got {options.seed}, expected less than 2**32")
-
-
-def check_finite(loss: np.ndarray, epoch: int) -> None:
-    """Raise ``MissedError`` unless all losses of an epoch are finite."""
-    if not np.isfinite(loss).all():
-        step = np.flatnonzero(~np.isfinite(loss))[0]
-        raise command.MissedError(
-            f"the loss is not finite from step {step} of epoch {epoch} on; lower --learning-rate"
-        )
-
-
-def save_results(out: Path, params: Any, history: training.History) -> None:
-    """Write the loss of every step, and the parameters."""
-    losses = np.asarray(history.loss).tolist()
-    with files.replacing(out / "metrics.jsonl") as temporary:
-        lines = (
-            json.dumps({"epoch": epoch, "step": step, "loss": loss})
-            for epoch, row in enumerate(losses)
-            for step, loss in enumerate(row)
-        )
-        temporary.write_text("".join(line + "\n" for line in lines))
-    checkpoints.save_params(out / "params.safetensors", params)
 
 
 def save_pictures(
@@ -175,7 +224,7 @@ class Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = now - self.last
+        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
         self.last = now
 
     def __str__(self) -> str:
@@ -183,4 +232,4 @@ class Clock:
 
 
 if __name__ == "__main__":
-    command.run(main, Options)
+    command.run(main, Options, resumed)

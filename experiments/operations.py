@@ -39,7 +39,7 @@ def main(options: Options) -> dict[str, Cost]:
     """Returns what each operation costs."""
     with command.usage():
         command.check_at_least("repeats", options.repeats, 1)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     show_shapes()
     costs = {name: measure(case, options.repeats) for name, case in cases().items()}
     print(f"\nmicroseconds on {jax.devices()[0].device_kind}")

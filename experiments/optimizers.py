@@ -71,7 +71,7 @@ def main(options: Options) -> Result:
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     show_balls(options.out)
     show_valley(options.out)
 

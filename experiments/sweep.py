@@ -62,7 +62,7 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
     """Returns the runs of each optimizer."""
     with command.usage():
         check(options)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     dataset = data.load(options.dataset)
     train, test = (dataset.train, dataset.test) if options.test else batches.hold_out(dataset.train)
     train, test = jax.device_put((train, test))

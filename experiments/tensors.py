@@ -29,7 +29,7 @@ def main(options: Options) -> dict[str, tensors.Description]:
     """Returns a description of each kind of data."""
     with command.usage():
         data.check_name(options.dataset)
-    files.make_folder(options.out)
+        files.make_folder(options.out)
     dataset = data.load(options.dataset)
     images = np.asarray(dataset.train.images)
     if images.ndim != 3 or len(images) < 100:

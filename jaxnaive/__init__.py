@@ -20,6 +20,7 @@ from jaxnaive import (
     losses,
     operations,
     optimizers,
+    runs,
     tensors,
     training,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "losses",
     "operations",
     "optimizers",
+    "runs",
     "tensors",
     "training",
 ]

@@ -1,5 +1,18 @@
-"""Parameters on disk, as safetensors: no pickle, and readable by the other frameworks."""
+"""Parameters and whole states on disk, as safetensors: no pickle, and readable by the other frameworks.
 
+A checkpoint is one file: the leaves of a state as tensors named by their paths (``params.0.w``), and in the
+header's metadata, as JSON, the format's version, what the run has to say of it, and the SHA-256 of the file
+itself, taken with zeros in the digest's own place. So no byte of it can change unseen, equal states make
+equal files, and whatever reads safetensors reads it.
+
+Orbax is what the field uses for arrays that are spread over many hosts. A state here is a few megabytes on
+one host, and for that Orbax has no checksum of the content, no fsync and no way back from a damaged file; it
+leaves a folder of files where this is one, which can be replaced by one rename, copied and mailed. Where
+arrays are sharded over hosts, use Orbax.
+"""
+
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +26,73 @@ from jaxtyping import PyTree
 from jaxnaive import files
 from jaxnaive.layers import Params
 
+FORMAT = 1
+TYPES = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32",
+    "I32": "int32", "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
+    "F64": "float64",
+}  # fmt: skip
+KEY = "checkpoint"  # one alone, since safetensors writes several in no fixed order
+UNSEALED = "0" * 64  # where the digest will stand
+
+
+class DamagedError(ValueError):
+    """A file is no checkpoint, or not the one that was written."""
+
+
+def save(path: Path, state: PyTree, about: dict[str, Any]) -> None:
+    """Write a checkpoint.
+
+    Args:
+      path: the file; what was there is replaced at once, or is still there.
+      state: a pytree of arrays, random keys and numbers.
+      about: what else there is to say, anything that JSON can hold.
+
+    Raises:
+      OSError: the file cannot be written. What was at ``path`` is still there.
+      ValueError: two leaves have the same name.
+    """
+    manifest = {"sha256": UNSEALED, "format": FORMAT, "about": about}
+    content = safetensors.numpy.save(_arrays(state), {KEY: json.dumps(manifest)})
+    files.write(path, _sealed(content, UNSEALED, _digest(content)))
+
+
+def load(path: Path, like: PyTree) -> tuple[Any, dict[str, Any]]:
+    """Read a checkpoint, bit for bit as it was saved.
+
+    Args:
+      path: a file that :func:`save` wrote.
+      like: a state of the same structure, shapes and dtypes.
+
+    Returns:
+      The state, and what :func:`save` was told about it.
+
+    Raises:
+      DamagedError: the file is not a checkpoint as it was written.
+      ValueError: it is of a later format, or of another network or optimizer.
+      OSError: the file cannot be read.
+    """
+    content = _whole(path)
+    about = _about(path, content)
+    return _filled(path, _read(content), like), about
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What :func:`save` was told about a checkpoint.
+
+    Raises:
+      DamagedError, ValueError, OSError: as in :func:`load`.
+    """
+    return _about(path, _whole(path))
+
 
 def save_params(path: Path, params: PyTree) -> None:
-    """Write parameters; the names are the paths in the tree, such as ``0.w``.
+    """Write parameters alone; the names are the paths in the tree, such as ``0.w``.
 
     Raises:
       OSError: the file cannot be written. What was at ``path`` is still there.
     """
-    with files.replacing(path) as temporary:
-        # Not save_file(), which makes files that nobody else may read.
-        # In C order, because safetensors writes the memory as it lies.
-        arrays = {name: np.asarray(leaf, order="C") for name, leaf in _named(params)}
-        temporary.write_bytes(safetensors.numpy.save(arrays))
+    files.write(path, safetensors.numpy.save(_arrays(params)))
 
 
 def load_params(path: Path, like: PyTree) -> Params:
@@ -35,25 +103,105 @@ def load_params(path: Path, like: PyTree) -> Params:
       like: parameters of the same network, or their shapes: ``jax.eval_shape(model.init, key)``.
 
     Raises:
-      ValueError: the file is no safetensors file, or holds another network's parameters.
+      DamagedError: the file is no safetensors file.
+      ValueError: it holds another network's parameters.
       OSError: the file cannot be read.
     """
     try:
-        arrays = safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path}: not a whole safetensors file ({error})") from error
-    expected = {name: (leaf.shape, str(leaf.dtype)) for name, leaf in _named(like)}
-    got = {name: (array.shape, str(array.dtype)) for name, array in arrays.items()}
-    if got != expected:
-        raise ValueError(f"{path}: got {_describe(got)}, expected {_describe(expected)}")
-    leaves = [jnp.asarray(arrays[name]) for name in expected]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+        arrays = _read(path.read_bytes())
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise DamagedError(f"{path}: not a whole safetensors file ({error})") from error
+    return _filled(path, arrays, like)
 
 
-def _named(params: PyTree) -> list[tuple[str, Any]]:
-    leaves = jax.tree.leaves_with_path(params)
+def named_leaves(tree: PyTree) -> list[tuple[str, Any]]:
+    """The leaves of a tree with the names they have in a file."""
+    leaves = jax.tree.leaves_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]
 
 
-def _describe(leaves: dict[str, tuple[tuple[int, ...], str]]) -> str:
-    return ", ".join(f"{name} {dtype}{list(shape)}" for name, (shape, dtype) in sorted(leaves.items()))
+def _read(content: bytes) -> dict[str, np.ndarray]:
+    # safetensors.numpy.load() knows no bfloat16, though its save() does.
+    return {
+        name: np.frombuffer(tensor["data"], jnp.dtype(TYPES[tensor["dtype"]])).reshape(tensor["shape"])
+        for name, tensor in safetensors.deserialize(content)
+    }
+
+
+def _whole(path: Path) -> bytes:
+    """The content of a checkpoint, unless a byte of it has changed."""
+    if path.exists() and not path.is_file():  # reading from a pipe would wait for ever
+        raise DamagedError(f"{path}: not a file")
+    content = path.read_bytes()
+    try:
+        digest = _manifest(content)["sha256"]
+        unchanged = _digest(_sealed(content, digest, UNSEALED)) == digest
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        unchanged = False
+    if not unchanged:
+        raise DamagedError(f"{path}: not a whole checkpoint, {len(content):,} bytes")
+    return content
+
+
+def _about(path: Path, content: bytes) -> dict[str, Any]:
+    manifest = _manifest(content)
+    if manifest["format"] > FORMAT:
+        raise ValueError(
+            f"{path}: format {manifest['format']}, expected {FORMAT} or earlier; a later jaxnaive wrote it"
+        )
+    return manifest["about"]
+
+
+def _manifest(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sealed(content: bytes, old: str, new: str) -> bytes:
+    # The manifest begins with the digest, so that the first that is found is it.
+    return content.replace(f'{{\\"sha256\\": \\"{old}'.encode(), f'{{\\"sha256\\": \\"{new}'.encode(), 1)
+
+
+def _arrays(tree: PyTree) -> dict[str, np.ndarray]:
+    # In C order, because safetensors writes the memory as it lies.
+    named = [(name, np.asarray(_plain(leaf), order="C")) for name, leaf in named_leaves(tree)]
+    arrays = dict(named)
+    if len(arrays) < len(named):
+        names = [name for name, _ in named]
+        raise ValueError(
+            f"got two leaves of the name {max(names, key=names.count)}, expected different names"
+        )
+    return arrays
+
+
+def _filled(path: Path, arrays: dict[str, np.ndarray], like: PyTree) -> Any:
+    """The tree with the arrays in the places of its leaves, which must fit."""
+    named = dict(named_leaves(like))
+    for name in [*named, *sorted(arrays.keys() - named.keys())]:
+        got = _described(name, arrays[name]) if name in arrays else f"no {name}"
+        expected = _described(name, _plain(named[name])) if name in named else f"no {name}"
+        if got != expected:
+            raise ValueError(f"{path}: got {got}, expected {expected}")
+    leaves = [
+        jax.random.wrap_key_data(jnp.asarray(arrays[name]), impl=jax.random.key_impl(leaf))
+        if _is_key(leaf)
+        else jnp.asarray(arrays[name])
+        for name, leaf in named.items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _plain(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _described(name: str, leaf: Any) -> str:
+    return f"{name} {jnp.result_type(leaf)}{list(np.shape(leaf))}"

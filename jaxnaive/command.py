@@ -1,6 +1,6 @@
 """What every experiment's command line shares: options from a dataclass, one-line errors, compile cache.
 
-Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminated.
 """
 
 import contextlib
@@ -20,6 +20,8 @@ import jax
 import jaxlib
 import tyro
 
+from jaxnaive import runs
+
 Options = TypeVar("Options")
 
 
@@ -31,31 +33,42 @@ class MissedError(Exception):
     """An experiment ran, and its result is not what it promises."""
 
 
-def run(main: Callable[[Options], Any], options: type[Options]) -> None:
+def run(
+    main: Callable[[Options], Any],
+    options: type[Options],
+    defaults: Callable[[Options], Options | None] = lambda options: None,
+) -> None:
     """Read the options from the command line, call ``main`` with them, and exit.
 
     Args:
       main: the experiment.
       options: a frozen dataclass; its docstrings are the help.
+      defaults: given the options, others to take the place of the defaults where nothing was said; such as
+        those of a run that is resumed.
     """
     logging.getLogger("jaxnaive").addHandler(_stderr_handler())
     try:
         use_compile_cache()
-        main(_parse(options))
+        parsed = _parse(options)
+        default = defaults(parsed)
+        main(parsed if default is None else _parse(options, default))
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except UsageError as error:
+    except (UsageError, runs.RefusedError) as error:
         _fail(f"error: {error}", 2)
-    except (MissedError, ValueError, OSError, ImportError) as error:
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (MissedError, ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
         _fail(f"error: {_describe(error)}", 1)
 
 
 @contextlib.contextmanager
 def usage() -> Iterator[None]:
-    """Inside it a ``ValueError`` is about the options, not about data: exit status 2."""
+    """Inside it a ``ValueError`` is about the options, not about data, as is a file in a folder's place."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, NotADirectoryError) as error:
         raise UsageError(str(error)) from error
 
 
@@ -81,11 +94,11 @@ def use_compile_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def _parse(options: type[Options]) -> Options:
+def _parse(options: type[Options], default: Options | None = None) -> Options:
     captured = io.StringIO()
     try:
         with contextlib.redirect_stderr(captured):
-            return tyro.cli(options)
+            return tyro.cli(options, default=default)
     except SystemExit as error:
         if not error.code:
             raise

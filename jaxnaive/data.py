@@ -10,6 +10,7 @@ import math
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +135,18 @@ def from_arrays(
             )
     classes = 1 + max(int(train.labels.max()), int(test.labels.max()))
     return Dataset(name, train, test, tuple(map(str, range(classes) if class_names is None else class_names)))
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Eight hexadecimal digits that change when an example, a label or the order of them does.
+
+    They tell accidents, not intent: a CRC-32 takes a third of the time that a SHA-256 takes.
+    """
+    crc = 0
+    for name, array in _arrays(dataset).items():
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+    return f"{crc:08x}"
 
 
 def check_name(name: str | None) -> None:

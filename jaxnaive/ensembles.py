@@ -6,9 +6,9 @@ Runs of one seed see the same batches, which are then taken once for all of them
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
 from typing import Any, NamedTuple
 
 import jax
@@ -209,7 +209,7 @@ def _share_out(needed: int, seeds: int, points: int, memory: int) -> tuple[int, 
     needed = max(needed, 1)
     calls, fit, fit_seeds = 1, memory // needed, memory // needed
     if jax.default_backend() == "cpu":
-        calls = min(os.cpu_count() or 1, fit)
+        calls = min(cpu_count() or 1, fit)
         fit = min(fit // calls, CPU_CHUNK // needed, math.ceil(seeds * points / calls))
         fit_seeds = min(fit, CPU_SEEDS // needed)
     return calls, _even(seeds, fit_seeds // points), _even(points, fit)

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,43 @@ def replacing(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a whole file: what was at ``path`` is replaced at once, or is still there.
+
+    Raises:
+      OSError: the file cannot be written. What was at ``path`` is still there.
+    """
+    with replacing(path) as temporary:
+        _write_all(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, content)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file, and wait until it is on the disk.
+
+    Raises:
+      OSError: not all of it could be written; the file may end with a part of it.
+    """
+    _write_all(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, content)
+    sync(path)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what :func:`replacing` leaves in a folder when its process is killed."""
+    for path in folder.iterdir():
+        if re.fullmatch(r"\..*\.[0-9a-f]{32}(\..*)?", path.name):
+            path.unlink(missing_ok=True)
+
+
+def _write_all(path: Path, flags: int, content: bytes) -> None:
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:  # a call may write less than it is given
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from jaxnaive.layers import Params
 Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, []
 Number = float | int | np.number | Float[Array, ""]
 LearningRate = Number | Schedule
+LAST_COUNT = 2**31 - 1  # where the count of updates stays, instead of becoming negative
 
 
 class Optimizer(NamedTuple):
@@ -192,7 +193,7 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
     def rule(count: Array, g: Array, mean: Array, mean_square: Array) -> tuple[Array, ...]:
         mean = (1 - b1) * g + b1 * mean
         mean_square = (1 - b2) * (g * g) + b2 * mean_square
-        t = (count + 1).astype(float)
+        t = count.astype(float) + 1
         corrected = mean / (1 - b1**t).astype(g.dtype)
         corrected_square = mean_square / (1 - b2**t).astype(g.dtype)
         return corrected / (jnp.sqrt(corrected_square) + eps), mean, mean_square
@@ -223,7 +224,8 @@ def _lift(
         )
         rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
         updates = jax.tree.map(lambda d: -jnp.asarray(rate, d.dtype) * d, direction)
-        return updates, OptimizerState(state.count + 1, tuple(memory))
+        count = jnp.minimum(state.count, LAST_COUNT - 1) + 1
+        return updates, OptimizerState(count, tuple(memory))
 
     return Optimizer(init, update)
 

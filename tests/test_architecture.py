@@ -27,6 +27,8 @@ SHELL = (
     "downloads",
     "data",
     "checkpoints",
+    "runs",
+    "certificates",
     "figures",
     "plots",
     "drawings",
@@ -48,6 +50,7 @@ IMPURE = {
     "requests",
     "tqdm",
 }
+EXCEPTED = {"ensembles": {"os"}}  # for the number of cores
 
 
 def imported(module):
@@ -74,7 +77,7 @@ def test_every_module_has_its_place():
 def test_the_core_is_pure_and_imports_only_what_stands_before_it(module):
     ours, others = imported(module)
     assert ours <= set(CORE[: CORE.index(module)])
-    assert not others & IMPURE
+    assert not (others & IMPURE) - EXCEPTED.get(module, set())
     calls = {
         node.func.id
         for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))

@@ -60,6 +60,13 @@ def test_chunks_change_nothing(run, memory):
     np.testing.assert_allclose(runs.results.loss, whole.results.loss, rtol=1e-4)
 
 
+def test_one_seed_and_equal_seeds_are_runs_like_others(run):
+    one = ensembles.sweep(run, KEYS[:1], {"learning_rate": [0.1]})
+    np.testing.assert_allclose(one.results.loss[0, 0], jax.jit(run)(KEYS[0], 0.1).loss, rtol=1e-5)
+    equal = ensembles.sweep(run, KEYS[jnp.array([1, 1])])
+    np.testing.assert_array_equal(equal.results.loss[0], equal.results.loss[1])
+
+
 def test_what_runs_share_is_the_same_as_what_they_close_over(run, toy):
     def sharing(key, examples, learning_rate):
         recipe = training.Recipe(MODEL, optimizers.momentum(learning_rate), batch_size=10)

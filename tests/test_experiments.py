@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -51,11 +50,15 @@ def test_the_main_job_on_digits(home, tmp_path):
     (accuracy,) = re.findall(r"^test accuracy (0\.\d{4})$", result.stdout, re.MULTILINE)
     assert float(accuracy) > 0.95
     assert "38,410 parameters" in result.stdout
-    assert re.search(r"seconds: data [\d.]+, compile [\d.]+, train [\d.]+, test [\d.]+", result.stdout)
+    laps = r", ".join(rf"{lap} [\d.]+" for lap in ("data", "save", "compile", "train", "test"))
+    assert re.search(f"seconds: {laps}", result.stdout)
+    assert "every example seen once an epoch; 355 evaluated; 0 values not finite" in result.stdout
+    assert "compiled: start 1, train_epoch 1, evaluate 1" in result.stdout
     assert "loss=" in result.stderr and "117/117" in result.stderr
     out = tmp_path / "out"
     assert {p.name for p in out.iterdir()} == {
-        "metrics.jsonl", "params.safetensors", "curves.png", "predictions.png"
+        ".lock", "config.json", "metrics.jsonl", "checkpoints", "params.safetensors", "curves.png",
+        "predictions.png", "certificate.json",
     }  # fmt: skip
     history = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert len(history) == 117 * 6 and history[-1]["loss"] < 0.1 * history[0]["loss"]
@@ -113,7 +116,7 @@ def test_wrong_usage_is_one_line_and_exit_2(home, tmp_path, arguments, message):
 
 
 @pytest.mark.parametrize("bad", ["labels", "nan", "zip", "missing", "file as folder", "file above folder"])
-def test_bad_data_and_bad_folders_are_one_line_and_exit_1(home, tmp_path, bad):
+def test_bad_data_and_bad_folders_are_one_line_and_exit_1_or_2(home, tmp_path, bad):
     images, labels = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
     path, out = tmp_path / "my.npz", tmp_path / "out"
     if bad == "nan":
@@ -127,7 +130,7 @@ def test_bad_data_and_bad_folders_are_one_line_and_exit_1(home, tmp_path, bad):
         out.write_text("in the way")
         out = out if bad == "file as folder" else out / "below"
     result = run(home, "--dataset", path, "--batch-size", 4, "--out", out)
-    assert result.returncode == 1
+    assert result.returncode == (2 if bad.startswith("file") else 1)
     assert re.fullmatch(r"jaxnaive: error: .+\n", result.stderr), result.stderr
     assert not out.is_dir() or not list(out.iterdir())
 
@@ -144,8 +147,8 @@ def test_a_run_that_breaks_in_its_last_update_says_so(home, tmp_path):
         home, "--dataset", "digits", "--epochs", 1, "--batch-size", 1442, "--learning-rate", 1e38,
         "--schedule", "constant", "--out", tmp_path / "out",
     )  # fmt: skip
-    assert result.returncode == 1 and not list((tmp_path / "out").iterdir())
-    assert "jaxnaive: error: the test loss is not finite" in result.stderr
+    assert result.returncode == 1 and not list((tmp_path / "out" / "checkpoints").iterdir())
+    assert "jaxnaive: error: values are not finite after epoch 0 (params.0." in result.stderr
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (3, 8, 8), (2, 8, 8, 3), (1,), (5,)])
@@ -170,33 +173,6 @@ def test_a_cached_run_imports_neither_tensorflow_nor_tfds(digits, tmp_path):
         [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.endswith("set()\n")
-
-
-def test_ctrl_c_is_one_line_and_exit_130(home, tmp_path):
-    # A shell starts what is in the background with the signal ignored, and this is inherited.
-    listening = (
-        "import runpy, signal, sys\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "del sys.argv[0]\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", listening, ROOT / "experiments/mnist.py", "--dataset", "digits", "--epochs",
-         "1000000", "--schedule", "constant", "--learning-rate", "0.001", "--out", tmp_path / "out"],
-        env=home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    seen = ""
-    while "loss=" not in seen:
-        seen += process.stderr.read(1)
-    process.send_signal(signal.SIGINT)
-    try:
-        _, rest = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    assert rest.endswith("jaxnaive: interrupted\n") and "Traceback" not in rest
-    assert not list((tmp_path / "out").iterdir())
 
 
 def test_no_epochs_is_a_run_too(digits, tmp_path):

@@ -205,3 +205,13 @@ def test_s88_the_learning_rate_is_an_argument_and_may_be_traced(toy):
     together = jax.vmap(last_loss)(rates)
     np.testing.assert_allclose(together, [last_loss(0.01), last_loss(0.3)], rtol=1e-4)
     assert together[1] < together[0]
+
+
+@pytest.mark.parametrize("make", choices.OPTIMIZERS.values())
+def test_the_count_of_updates_stops_at_its_largest(make):
+    optimizer, params = make(0.1), {"w": jnp.ones(3)}
+    state = optimizer.init(params)._replace(count=jnp.int32(2**31 - 2))
+    for _ in range(3):
+        updates, state = optimizer.update({"w": jnp.ones(3)}, state, params)
+        assert np.isfinite(updates["w"]).all() and (updates["w"] < 0).all()
+    assert state.count == 2**31 - 1

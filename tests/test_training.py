@@ -253,3 +253,14 @@ def test_one_training_compile_and_one_evaluation_compile(toy, caplog):
     ]
     for name in ("train_epoch", "evaluate", "start"):
         assert sum(f"jit({name})" in message for message in compiled) == 1, compiled
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [(np.ones((1, 4)), [1]), (np.ones((6, 4)), [0, 2, 0, 2, 0, 2]), (np.eye(4), [0, 0, 0, 0])],
+)
+def test_odd_but_possible_data_are_trained_on(images, labels):
+    examples = batches.Examples(images.astype(np.float32), np.array(labels, np.int32))
+    recipe = training.Recipe(layers.mlp(4, 5, 3), optimizers.adam(0.01), batch_size=1)
+    params, history = training.train(jax.random.key(0), examples, recipe, 3)
+    assert np.isfinite(history.loss).all() and np.isfinite(training.evaluate(params, examples, recipe).loss)

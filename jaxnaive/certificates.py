@@ -1,0 +1,117 @@
+"""What a run can say of its own exactness: counted, not claimed."""
+
+import contextlib
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from jaxnaive import batches, checkpoints, files
+from jaxnaive.training import Evaluation, History, Recipe, State
+
+NAME = "certificate.json"
+COMPILE = "/jax/core/compile/backend_compile_duration"  # also when the program comes out of the compile cache
+
+
+@contextlib.contextmanager
+def count_compiles() -> Iterator[Counter[str]]:
+    """Count the programs that JAX compiles, or takes out of its cache, by their functions' names."""
+    counts: Counter[str] = Counter()
+
+    def listen(event: str, duration_secs: float, **kwargs: Any) -> None:
+        if event == COMPILE:
+            name = str(kwargs.get("fun_name"))
+            counts[name.removeprefix("jit(").removesuffix(")")] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield counts
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def times_seen(key: Key[Array, ""], epochs: int, examples: int, recipe: Recipe) -> list[dict[str, int]]:
+    """How many examples an epoch's index table holds once, twice, ... or not at all; for each epoch."""
+
+    @jax.jit
+    def weights(epoch: Array) -> Array:
+        order = batches.epoch_order(key, epoch, examples) if recipe.shuffle else jnp.arange(examples)
+        table = batches.index_table(order.astype(jnp.int32), recipe.batch_size)
+        return jnp.zeros(examples).at[table.index].add(table.weight)
+
+    found = []
+    for epoch in range(epochs):
+        weight = np.asarray(weights(jnp.int32(epoch)))
+        times, counts = np.unique(weight, return_counts=True)
+        found.append({str(int(time)): int(count) for time, count in zip(times, counts, strict=True)})
+    return found
+
+
+def certify(
+    folder: Path,
+    state: State,
+    history: History,
+    examples: int,
+    test: Evaluation,
+    recipe: Recipe,
+    compiles: Counter[str],
+) -> dict[str, Any]:
+    """The certificate of a run.
+
+    Args:
+      folder: of the run, with its ``params.safetensors``.
+      state: at the end.
+      history: of all epochs.
+      examples: how many there are to train on.
+      test: on the test examples.
+      recipe: of the run.
+      compiles: by the names of the functions.
+    """
+    values = [leaf for _, leaf in checkpoints.named_leaves((state.params, history.loss, test.logits))]
+    saved = (folder / "params.safetensors").read_bytes()
+    return {
+        "epochs": len(history.loss),
+        "times_seen": times_seen(state.key, len(history.loss), examples, recipe),
+        "evaluated": len(test.logits),
+        "non_finite": sum(int(np.sum(~np.isfinite(value))) for value in values),
+        "compiles": {name: compiles[name] for name in ("start", "train_epoch", "evaluate")},
+        "params": {"bytes": len(saved), "sha256": hashlib.sha256(saved).hexdigest()},
+    }
+
+
+def write(folder: Path, certificate: dict[str, Any]) -> None:
+    """Put a certificate into the folder of its run."""
+    files.write(folder / NAME, (json.dumps(certificate, indent=1) + "\n").encode())
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The certificate of a run that has come to its end; else ``None``."""
+    try:
+        return dict(json.loads((folder / NAME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def to_text(certificate: dict[str, Any]) -> str:
+    """The certificate in two lines."""
+    epochs = certificate["times_seen"]
+    odd = [number for number, times in enumerate(epochs) if list(times) != ["1"]]
+    seen = (
+        f"examples seen {epochs[odd[0]]} times in epoch {odd[0]}"
+        if odd
+        else "every example seen once an epoch"
+    )
+    params = certificate["params"]
+    compiles = ", ".join(f"{name} {count}" for name, count in certificate["compiles"].items())
+    return (
+        f"counted: {seen}; {certificate['evaluated']:,} evaluated; {certificate['non_finite']} values not "
+        f"finite; compiled: {compiles}\n"
+        f"parameters: {params['bytes']:,} bytes, sha256 {params['sha256']}"
+    )

@@ -1,0 +1,323 @@
+"""A run on disk that cannot be lost: locked, logged, checkpointed, and continued to the same end.
+
+    with runs.open(Path("runs/mine"), config) as run:
+        state = run.restore(training.start(key, recipe))
+        for _ in range(run.epoch, epochs):
+            state, loss = training.train_epoch(state, examples, recipe)
+            run.save(state, loss)
+
+A run is a folder: ``config.json``; ``metrics.jsonl``, a line a step; ``checkpoints``, of which the last two
+and the best are kept; and whatever the program adds. A checkpoint knows how long the log was when it was
+made, so that both always tell the same story. At every moment, also when the process is killed or the power
+fails, the folder holds all epochs that were saved. There may be one process in it at a time.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import platform
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnaive import checkpoints, files
+
+LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
+MAY_GROW = "epochs"  # what may be larger when a run is continued; all else has to be the same
+
+State = TypeVar("State")
+logger = logging.getLogger("jaxnaive")
+
+
+class RefusedError(ValueError):
+    """A run may not be begun, or not be continued, in this folder with this configuration."""
+
+
+class Stopped(SystemExit):
+    """The run was asked to stop, and what it had is saved. The status is 128 and the signal's number."""
+
+
+class Run:
+    """A run on disk; :func:`open` makes it."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], resumed: bool) -> None:
+        self.folder = folder
+        self.config = config
+        self.resumed = resumed
+        self.epoch = 0  # how many are saved
+        self._losses: dict[int, float] = {}  # means of the epochs whose checkpoints are there
+        self._log_bytes = 0
+        self._received: list[int] = []  # signals
+
+    @property
+    def log(self) -> Path:
+        """The metrics: a line of JSON a step."""
+        return self.folder / "metrics.jsonl"
+
+    def restore(self, state: State) -> State:
+        """The state to go on from: of the last good checkpoint; or the one given, if the run is new.
+
+        Raises:
+          ValueError: the checkpoints are all damaged, or of another network or optimizer.
+          OSError: the folder cannot be written to.
+        """
+        (self.folder / "checkpoints").mkdir(exist_ok=True)
+        for folder in (self.folder, self.folder / "checkpoints"):
+            files.remove_leftovers(folder)
+        if self.resumed:
+            state = self._restored(state)
+        else:
+            files.write(self.log, b"")
+        if not self.resumed or self.config != stored_config(self.folder):
+            described = json.dumps(self.config, indent=1) + "\n"
+            files.write(self.folder / "config.json", described.encode())
+        return state
+
+    def save(self, state: Any, loss: Any) -> None:
+        """Log an epoch's losses and save the state after it; then leave, if a signal asked for it.
+
+        Args:
+          state: a pytree of arrays.
+          loss: of each step; or one number.
+
+        Raises:
+          FloatingPointError: the loss or the state is not finite. The checkpoints before it are kept.
+          OSError: the disk is full, or broken. The checkpoints before it are kept.
+          Stopped: SIGINT or SIGTERM came; the epoch is saved.
+        """
+        loss = np.ravel(np.asarray(loss))
+        self._check_finite(state, loss)
+        if self.log.stat().st_size != self._log_bytes:  # an attempt before this one failed halfway
+            os.truncate(self.log, self._log_bytes)
+        rows = (
+            {"epoch": self.epoch, "step": step, "loss": value} for step, value in enumerate(loss.tolist())
+        )
+        lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        files.append(self.log, lines)
+        mean, log_bytes, epoch = float(loss.mean()), self._log_bytes + len(lines), self.epoch + 1
+        about = {"epoch": epoch, "loss": mean, "log_bytes": log_bytes, "config": self.config}
+        checkpoints.save(_path(self.folder, epoch), state, about)
+        self.epoch, self._log_bytes, self._losses[epoch] = epoch, log_bytes, mean
+        self._prune()
+        self.leave_if_asked()
+
+    def losses(self) -> list[np.ndarray]:
+        """The losses of all epochs so far, as the log has them."""
+        epochs: list[list[float]] = [[] for _ in range(self.epoch)]
+        for line in self.log.read_text().splitlines():
+            row = json.loads(line)
+            epochs[row["epoch"]].append(row["loss"])
+        return [np.array(values, np.float32) for values in epochs]
+
+    def leave_if_asked(self) -> None:
+        """Raise :class:`Stopped` if SIGINT or SIGTERM came."""
+        if self._received:
+            name = signal.Signals(self._received[0]).name
+            logger.warning(
+                "stopped by %s after epoch %d; resume with --resume --out %s", name, self.epoch, self.folder
+            )
+            raise Stopped(128 + self._received[0])
+
+    def _restored(self, state: State) -> State:
+        found = sorted(_checkpoints(self.folder).items(), reverse=True)
+        for epoch, path in found:
+            try:
+                state, about = checkpoints.load(path, state)
+            except checkpoints.DamagedError as error:
+                logger.warning("%s; set aside, using the one before", error)
+                path.rename(path.with_suffix(".damaged"))
+                continue
+            self.epoch, self._log_bytes = epoch, about["log_bytes"]
+            break
+        else:
+            raise ValueError(f"{self.folder}: no readable checkpoint; begin anew in another folder")
+        if (size := self.log.stat().st_size) < self._log_bytes:
+            raise ValueError(
+                f"{self.log}: got {size:,} bytes, expected the {self._log_bytes:,} of {path.name}"
+            )
+        if size > self._log_bytes:
+            os.truncate(self.log, self._log_bytes)
+        for epoch, path in found:
+            with contextlib.suppress(ValueError, OSError):
+                self._losses[epoch] = checkpoints.about(path)["loss"]
+        return state
+
+    def _check_finite(self, state: Any, loss: np.ndarray) -> None:
+        wrong = {
+            name: f"{name} has {np.size(leaf) - np.isfinite(leaf).sum():,} of {np.size(leaf):,}"
+            for name, leaf in checkpoints.named_leaves(state)
+            if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) and not np.isfinite(leaf).all()
+        }
+        steps = np.flatnonzero(~np.isfinite(loss))
+        if not len(steps) and not wrong:
+            return
+        begin = (
+            f"the loss is not finite from step {steps[0]} of" if len(steps) else "values are not finite after"
+        )
+        leaf = f" ({next(iter(wrong.values()))})" if wrong else ""
+        good = f"; {_path(self.folder, self.epoch)} is good" if self.epoch else ""
+        raise FloatingPointError(f"{begin} epoch {self.epoch}{leaf}{good}; lower the learning rate")
+
+    def _prune(self) -> None:
+        best = min(self._losses, key=lambda epoch: self._losses[epoch])
+        kept = {best, *sorted(self._losses)[-LATEST:]}
+        for epoch in [*self._losses]:
+            if epoch not in kept:
+                _path(self.folder, epoch).unlink(missing_ok=True)
+                del self._losses[epoch]
+
+
+@contextlib.contextmanager
+def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) -> Iterator[Run]:
+    """A run in a folder, for this process alone until the block ends.
+
+    Inside the block SIGINT and SIGTERM wait for the next :meth:`Run.save`, or the block's end, and then raise
+    :class:`Stopped`; a second SIGINT ends the process at once. Where Python does not let signals be handled,
+    in a thread that is not the main one, they do what they did before.
+
+    Args:
+      folder: is made if need be.
+      config: all that the result depends on, as JSON can hold it.
+      resume: whether to go on with the run that is in the folder. By default, if there is one. It must have
+        the same configuration, except that it may be given more ``epochs``.
+
+    Raises:
+      RefusedError: there is a run and ``resume`` is false; there is none and it is true; or the run in the
+        folder has another configuration.
+      BlockingIOError: another process is in the folder.
+      OSError: the folder cannot be written to.
+    """
+    settings = json.loads(json.dumps(config))  # lists for tuples, as they will be read back
+    if resume:
+        stored_config(folder)  # or there is none, and no folder is made
+    files.make_folder(folder)
+    with _locked(folder):
+        there = bool(_checkpoints(folder))
+        if there and resume is False:
+            raise RefusedError(f"{folder}: holds a run; go on with it by --resume, or choose another folder")
+        if resume or there:
+            _check_same(folder, stored_config(folder), settings)
+        run = Run(folder, settings, bool(resume or there))
+        with _deferred_signals(run._received):
+            yield run
+            run.leave_if_asked()
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the run in a folder.
+
+    Raises:
+      RefusedError: there is no run.
+      ValueError: its configuration is damaged.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise RefusedError(f"{folder}: there is no run to resume")
+    try:
+        return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a configuration ({error})") from error
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make ``name-1`` in a folder, or the first such one that is not there yet."""
+    files.make_folder(parent)
+    number = 1 + max(_numbers(parent, name), default=0)
+    while True:
+        try:
+            (parent / f"{name}-{number}").mkdir()
+        except FileExistsError:  # another process was first
+            number += 1
+        else:
+            return parent / f"{name}-{number}"
+
+
+def last_folder(parent: Path, name: str) -> Path:
+    """The last one that :func:`new_folder` made and that holds a run.
+
+    Raises:
+      RefusedError: there is none.
+    """
+    for number in sorted(_numbers(parent, name), reverse=True):
+        if (parent / f"{name}-{number}" / "config.json").is_file():
+            return parent / f"{name}-{number}"
+    raise RefusedError(f"{parent / name}-1: there is no run to resume")
+
+
+def _numbers(parent: Path, name: str) -> list[int]:
+    matches = (re.fullmatch(rf"{re.escape(name)}-(\d+)", path.name) for path in parent.glob(f"{name}-*"))
+    return [int(match[1]) for match in matches if match]
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder / "checkpoints" / f"epoch-{epoch:06d}.safetensors"
+
+
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    paths = (folder / "checkpoints").glob("epoch-*.safetensors")
+    return {int(path.stem.removeprefix("epoch-")): path for path in paths}
+
+
+def _check_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for name in dict.fromkeys([*old, *new]):
+        if old.get(name) == new.get(name) or (name == MAY_GROW and new.get(name, 0) > old.get(name, 0)):
+            continue
+        raise RefusedError(f"{name}: got {new.get(name)}, but the run in {folder} has {old.get(name)}")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The lock is the kernel's and dies with the process; the file's content is only for the message.
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
+            raise BlockingIOError(f"{folder}: in use by {holder}") from error
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _deferred_signals(received: list[int]) -> Iterator[None]:
+    """Collect SIGINT and SIGTERM in a list; at the second SIGINT end the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Python's own handlers wait until the main thread is out of XLA, which may take an epoch. What they write
+    # to this pipe at once, a thread reads.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def watch() -> None:
+        while number := os.read(reading, 1):
+            if received and number[0] == signal.SIGINT:
+                os.write(2, b"\njaxnaive: interrupted twice, left at once\n")
+                os._exit(128 + signal.SIGINT)
+            received.append(number[0])
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writing)
+        thread.join()
+        os.close(reading)
