@@ -34,7 +34,7 @@ class Options:
     """units of the hidden layers"""
     optimizer: tuple[str, ...] = ("sgd", "nesterov")
     """one or more of sgd, momentum, nesterov, adagrad, rmsprop, adam, or of optax's, such as optax.lion"""
-    learning_rate: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    learning_rate: tuple[float, ...] = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
     """at its highest"""
     decay: tuple[float, ...] | None = None
     """of the optimizer, where it has one; by default its own"""
@@ -44,7 +44,7 @@ class Options:
     """examples an update"""
     epochs: int = 2
     """how often every example is seen"""
-    seeds: int = 4
+    seeds: int = 8
     """runs at each point of the grid"""
     share_order: bool = False
     """all seeds see the same batches in the same order, and differ in their first parameters alone"""

@@ -2,13 +2,14 @@
 
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``. Around it the shell, the only part that
-touches files, network and terminal: ``data``, ``checkpoints``, and the pictures: ``plots`` of runs,
-``drawings`` of ideas, ``diagrams`` of graphs.
+touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk, and ``certificates`` of
+what was counted; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
 """
 
 from jaxnaive import (
     backprop,
     batches,
+    certificates,
     checkpoints,
     data,
     diagrams,
@@ -28,6 +29,7 @@ from jaxnaive import (
 __all__ = [
     "backprop",
     "batches",
+    "certificates",
     "checkpoints",
     "data",
     "diagrams",
