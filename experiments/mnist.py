@@ -11,7 +11,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import jax
 import numpy as np
@@ -69,7 +69,8 @@ class Options:
     out: Path | None = None
     """folder for the run; by default runs/mnist-1, or the first such one that is not there yet"""
     resume: bool = False
-    """go on with the run in --out, by default the last one, and with its options; --epochs may be larger"""
+    """go on with the run in --out, by default the last one, and with its options; --epochs may be larger,
+    and the schedule is then the longer run's"""
 
 
 class Result(NamedTuple):
@@ -107,7 +108,7 @@ def main(options: Options) -> Result:
         print(f"test loss {test.loss:.4f}")
         print(f"test accuracy {test.accuracy:.4f}", flush=True)
         certificate = certificates.read(run.folder)
-        complete = run.resumed and certificate is not None and certificate["epochs"] == run.epoch
+        complete = certificate is not None and certificate["epochs"] == run.epoch
         if certificate is None or not complete:
             checkpoints.save_params(run.folder / "params.safetensors", state.params)
             count = len(dataset.train.labels)
@@ -149,6 +150,7 @@ def train(
         while run.epoch < (options.epochs or 0):
             if losses and losses[-1].mean() < options.stop_at_loss:
                 break
+            certificates.remove(run.folder)
             state, loss = train_epoch(state, examples)
             losses.append(np.asarray(loss))
             clock.lap("train")
@@ -163,9 +165,10 @@ def settled(options: Options, dataset: data.Dataset) -> Options:
     """The options with what they leave open decided for this dataset."""
     batches.check_batch_size(options.batch_size, len(dataset.train.labels))
     steps = batches.num_batches(len(dataset.train.labels), options.batch_size)
+    name = options.dataset or dataset.name
     return replace(
         options,
-        dataset=options.dataset or dataset.name,
+        dataset=str(Path(name).resolve()) if name.endswith(".npz") else name,
         learning_rate=options.learning_rate or HIGHEST.get(options.optimizer, 0.002),
         epochs=max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs,
     )
@@ -179,9 +182,11 @@ def resumed(options: Options) -> Options | None:
     stored = runs.stored_config(folder)
     stored.pop("fingerprint", None)
     try:
-        return Options(**stored | {"hidden": tuple(stored["hidden"])}, resume=True, out=folder)
-    except (TypeError, KeyError) as error:
+        defaults = Options(**stored | {"hidden": tuple(stored["hidden"])}, resume=True, out=folder)
+        check(defaults)
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{folder}: not a run of this program ({error})") from error
+    return defaults
 
 
 def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
@@ -195,6 +200,10 @@ def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
     data.check_name(options.dataset)
+    if options.schedule not in get_args(
+        choices.Schedule
+    ):  # tyro does not look at what it is given as default
+        raise ValueError(f"schedule: got {options.schedule!r}, expected one of {get_args(choices.Schedule)}")
     choices.optimizer(options.optimizer)
     if options.learning_rate is not None:
         optimizers.check_learning_rate(options.learning_rate)

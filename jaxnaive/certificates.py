@@ -17,6 +17,7 @@ from jaxnaive import batches, checkpoints, files
 from jaxnaive.training import Evaluation, History, Recipe, State
 
 NAME = "certificate.json"
+KEYS = {"epochs", "times_seen", "evaluated", "non_finite", "compiles", "params"}
 COMPILE = "/jax/core/compile/backend_compile_duration"  # also when the program comes out of the compile cache
 
 
@@ -38,7 +39,10 @@ def count_compiles() -> Iterator[Counter[str]]:
 
 
 def times_seen(key: Key[Array, ""], epochs: int, examples: int, recipe: Recipe) -> list[dict[str, int]]:
-    """How many examples an epoch's index table holds once, twice, ... or not at all; for each epoch."""
+    """How many examples an epoch's index table holds once, twice, ... or not at all; for each epoch.
+
+    The tables are made again from the key, by the functions that the run itself made them with.
+    """
 
     @jax.jit
     def weights(epoch: Array) -> Array:
@@ -92,22 +96,26 @@ def write(folder: Path, certificate: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The certificate of a run that has come to its end; else ``None``."""
+    """The certificate of a run that came to its end and whose parameters are still those; else ``None``."""
     try:
-        return dict(json.loads((folder / NAME).read_text()))
-    except (OSError, ValueError, TypeError):
+        certificate = dict(json.loads((folder / NAME).read_text()))
+        saved = (folder / "params.safetensors").read_bytes()
+        unchanged = certificate["params"]["sha256"] == hashlib.sha256(saved).hexdigest()
+        return certificate if unchanged and certificate.keys() == KEYS else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def remove(folder: Path) -> None:
+    """Remove a certificate, because the run goes on."""
+    (folder / NAME).unlink(missing_ok=True)
 
 
 def to_text(certificate: dict[str, Any]) -> str:
     """The certificate in two lines."""
     epochs = certificate["times_seen"]
     odd = [number for number, times in enumerate(epochs) if list(times) != ["1"]]
-    seen = (
-        f"examples seen {epochs[odd[0]]} times in epoch {odd[0]}"
-        if odd
-        else "every example seen once an epoch"
-    )
+    seen = f"examples seen {epochs[odd[0]]} times in epoch {odd[0]}" if odd else "each example once an epoch"
     params = certificate["params"]
     compiles = ", ".join(f"{name} {count}" for name, count in certificate["compiles"].items())
     return (

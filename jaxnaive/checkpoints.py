@@ -50,7 +50,8 @@ def save(path: Path, state: PyTree, about: dict[str, Any]) -> None:
 
     Raises:
       OSError: the file cannot be written. What was at ``path`` is still there.
-      ValueError: two leaves have the same name.
+      ValueError: two leaves have the same name; or one is not what JAX would read it as, such as a float64
+        without ``jax_enable_x64``.
     """
     manifest = {"sha256": UNSEALED, "format": FORMAT, "about": about}
     content = safetensors.numpy.save(_arrays(state), {KEY: json.dumps(manifest)})
@@ -168,7 +169,7 @@ def _sealed(content: bytes, old: str, new: str) -> bytes:
 
 def _arrays(tree: PyTree) -> dict[str, np.ndarray]:
     # In C order, because safetensors writes the memory as it lies.
-    named = [(name, np.asarray(_plain(leaf), order="C")) for name, leaf in named_leaves(tree)]
+    named = [(name, _canonical(name, _plain(leaf))) for name, leaf in named_leaves(tree)]
     arrays = dict(named)
     if len(arrays) < len(named):
         names = [name for name, _ in named]
@@ -176,6 +177,17 @@ def _arrays(tree: PyTree) -> dict[str, np.ndarray]:
             f"got two leaves of the name {max(names, key=names.count)}, expected different names"
         )
     return arrays
+
+
+def _canonical(name: str, leaf: Any) -> np.ndarray:
+    """As it will be read: a Python number, or an array of NumPy's, in the type that JAX gives it."""
+    given = np.asarray(leaf, order="C")
+    array = given.astype(jnp.result_type(leaf))
+    if array.dtype != given.dtype and not (array == given).all():
+        raise ValueError(
+            f"{name}: got {given.dtype}, which is more than {array.dtype}, what it would be read as"
+        )
+    return array
 
 
 def _filled(path: Path, arrays: dict[str, np.ndarray], like: PyTree) -> Any:

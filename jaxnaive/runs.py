@@ -6,16 +6,18 @@
             state, loss = training.train_epoch(state, examples, recipe)
             run.save(state, loss)
 
-A run is a folder: ``config.json``; ``metrics.jsonl``, a line a step; ``checkpoints``, of which the last two
-and the best are kept; and whatever the program adds. A checkpoint knows how long the log was when it was
-made, so that both always tell the same story. At every moment, also when the process is killed or the power
-fails, the folder holds all epochs that were saved. There may be one process in it at a time.
+A run is a folder: ``config.json``; ``metrics.jsonl``, a line a step; ``checkpoints``, from that of epoch 0
+on, of which the last two and the best are kept; and whatever the program adds. A checkpoint knows how long
+the log was when it was made, so that both always tell the same story. At every moment, also when the process
+is killed or the power fails, the folder holds all epochs that were saved. There may be one process in it at
+a time.
 """
 
 import contextlib
 import fcntl
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -32,6 +34,8 @@ from jaxnaive import checkpoints, files
 
 LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
 MAY_GROW = "epochs"  # what may be larger when a run is continued; all else has to be the same
+
+END = 0  # no signal has this number
 
 State = TypeVar("State")
 logger = logging.getLogger("jaxnaive")
@@ -53,6 +57,7 @@ class Run:
         self.config = config
         self.resumed = resumed
         self.epoch = 0  # how many are saved
+        self._ready = False  # since restore()
         self._losses: dict[int, float] = {}  # means of the epochs whose checkpoints are there
         self._log_bytes = 0
         self._received: list[int] = []  # signals
@@ -68,7 +73,10 @@ class Run:
         Raises:
           ValueError: the checkpoints are all damaged, or of another network or optimizer.
           OSError: the folder cannot be written to.
+          RuntimeError: called twice.
         """
+        if self._ready:
+            raise RuntimeError("restore() was called before")
         (self.folder / "checkpoints").mkdir(exist_ok=True)
         for folder in (self.folder, self.folder / "checkpoints"):
             files.remove_leftovers(folder)
@@ -76,9 +84,12 @@ class Run:
             state = self._restored(state)
         else:
             files.write(self.log, b"")
+            self._checkpoint(state, 0, None)
+        # Last, because this is what makes the folder a run.
         if not self.resumed or self.config != stored_config(self.folder):
             described = json.dumps(self.config, indent=1) + "\n"
             files.write(self.folder / "config.json", described.encode())
+        self._ready = True
         return state
 
     def save(self, state: Any, loss: Any) -> None:
@@ -91,30 +102,44 @@ class Run:
         Raises:
           FloatingPointError: the loss or the state is not finite. The checkpoints before it are kept.
           OSError: the disk is full, or broken. The checkpoints before it are kept.
+          RuntimeError: :meth:`restore` was not called.
           Stopped: SIGINT or SIGTERM came; the epoch is saved.
+          ValueError: there are no losses, or the log has become shorter.
         """
+        if not self._ready:
+            raise RuntimeError("call restore() before save(): it knows what is saved already")
         loss = np.ravel(np.asarray(loss))
+        if not len(loss):
+            raise ValueError("loss: got none, expected one or more")
         self._check_finite(state, loss)
-        if self.log.stat().st_size != self._log_bytes:  # an attempt before this one failed halfway
-            os.truncate(self.log, self._log_bytes)
+        self._truncate_log()  # if an attempt before this one failed halfway
         rows = (
             {"epoch": self.epoch, "step": step, "loss": value} for step, value in enumerate(loss.tolist())
         )
         lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
         files.append(self.log, lines)
-        mean, log_bytes, epoch = float(loss.mean()), self._log_bytes + len(lines), self.epoch + 1
-        about = {"epoch": epoch, "loss": mean, "log_bytes": log_bytes, "config": self.config}
-        checkpoints.save(_path(self.folder, epoch), state, about)
-        self.epoch, self._log_bytes, self._losses[epoch] = epoch, log_bytes, mean
+        before, self._log_bytes = self._log_bytes, self._log_bytes + len(lines)
+        try:
+            self._checkpoint(state, self.epoch + 1, float(loss.mean()))
+        except BaseException:
+            self._log_bytes = before
+            raise
         self._prune()
         self.leave_if_asked()
 
     def losses(self) -> list[np.ndarray]:
-        """The losses of all epochs so far, as the log has them."""
+        """The losses of all epochs so far, as the log has them.
+
+        Raises:
+          ValueError: a line of it is damaged.
+        """
         epochs: list[list[float]] = [[] for _ in range(self.epoch)]
-        for line in self.log.read_text().splitlines():
-            row = json.loads(line)
-            epochs[row["epoch"]].append(row["loss"])
+        for number, line in enumerate(self.log.read_bytes().splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                epochs[row["epoch"]].append(row["loss"])
+            except (ValueError, LookupError, TypeError) as error:
+                raise ValueError(f"{self.log}: line {number} is damaged ({error})") from error
         return [np.array(values, np.float32) for values in epochs]
 
     def leave_if_asked(self) -> None:
@@ -127,44 +152,62 @@ class Run:
             raise Stopped(128 + self._received[0])
 
     def _restored(self, state: State) -> State:
+        damaged = []
         found = sorted(_checkpoints(self.folder).items(), reverse=True)
         for epoch, path in found:
             try:
                 state, about = checkpoints.load(path, state)
-            except checkpoints.DamagedError as error:
-                logger.warning("%s; set aside, using the one before", error)
-                path.rename(path.with_suffix(".damaged"))
+                if about.get("epoch") != epoch:
+                    raise checkpoints.DamagedError(f"{path}: not the checkpoint of epoch {epoch}")
+            except (checkpoints.DamagedError, OSError) as error:
+                logger.warning("%s; using the one before", error)
+                damaged.append(path)
                 continue
             self.epoch, self._log_bytes = epoch, about["log_bytes"]
             break
         else:
             raise ValueError(f"{self.folder}: no readable checkpoint; begin anew in another folder")
-        if (size := self.log.stat().st_size) < self._log_bytes:
-            raise ValueError(
-                f"{self.log}: got {size:,} bytes, expected the {self._log_bytes:,} of {path.name}"
-            )
-        if size > self._log_bytes:
-            os.truncate(self.log, self._log_bytes)
+        self._truncate_log()
+        for path in damaged:  # they would be replaced when their epochs come again
+            path.rename(path.with_suffix(".damaged"))
         for epoch, path in found:
             with contextlib.suppress(ValueError, OSError):
-                self._losses[epoch] = checkpoints.about(path)["loss"]
+                self._remember(epoch, checkpoints.about(path)["loss"])
         return state
 
+    def _checkpoint(self, state: Any, epoch: int, loss: float | None) -> None:
+        about = {"epoch": epoch, "loss": loss, "log_bytes": self._log_bytes, "config": self.config}
+        checkpoints.save(_path(self.folder, epoch), state, about)
+        self.epoch = epoch
+        self._remember(epoch, loss)
+
+    def _remember(self, epoch: int, loss: float | None) -> None:
+        self._losses[epoch] = math.inf if loss is None else loss
+
+    def _truncate_log(self) -> None:
+        size = self.log.stat().st_size
+        if size < self._log_bytes:
+            expected = f"expected the {self._log_bytes:,} of epoch {self.epoch}"
+            raise ValueError(f"{self.log}: got {size:,} bytes, {expected}")
+        if size > self._log_bytes:
+            os.truncate(self.log, self._log_bytes)
+
     def _check_finite(self, state: Any, loss: np.ndarray) -> None:
-        wrong = {
-            name: f"{name} has {np.size(leaf) - np.isfinite(leaf).sum():,} of {np.size(leaf):,}"
+        wrong = [
+            f" ({name} has {np.size(leaf) - np.isfinite(leaf).sum():,} of {np.size(leaf):,})"
             for name, leaf in checkpoints.named_leaves(state)
             if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) and not np.isfinite(leaf).all()
-        }
+        ]
         steps = np.flatnonzero(~np.isfinite(loss))
         if not len(steps) and not wrong:
             return
         begin = (
             f"the loss is not finite from step {steps[0]} of" if len(steps) else "values are not finite after"
         )
-        leaf = f" ({next(iter(wrong.values()))})" if wrong else ""
-        good = f"; {_path(self.folder, self.epoch)} is good" if self.epoch else ""
-        raise FloatingPointError(f"{begin} epoch {self.epoch}{leaf}{good}; lower the learning rate")
+        good = f"the last good checkpoint is {_path(self.folder, self.epoch)}"
+        raise FloatingPointError(
+            f"{begin} epoch {self.epoch}{''.join(wrong[:1])}; {good}; try a lower learning rate"
+        )
 
     def _prune(self) -> None:
         best = min(self._losses, key=lambda epoch: self._losses[epoch])
@@ -180,14 +223,16 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
     """A run in a folder, for this process alone until the block ends.
 
     Inside the block SIGINT and SIGTERM wait for the next :meth:`Run.save`, or the block's end, and then raise
-    :class:`Stopped`; a second SIGINT ends the process at once. Where Python does not let signals be handled,
-    in a thread that is not the main one, they do what they did before.
+    :class:`Stopped`; a second SIGINT ends the process at once. A signal that was ignored stays so; in another
+    thread than the main one, where Python lets no signal be handled, they do what they did before. A process
+    that is forked inside the block shares its lock and signals: spawn others instead.
 
     Args:
       folder: is made if need be.
       config: all that the result depends on, as JSON can hold it.
       resume: whether to go on with the run that is in the folder. By default, if there is one. It must have
-        the same configuration, except that it may be given more ``epochs``.
+        the same configuration, except that it may be given more ``epochs``. If a schedule depends on their
+        number, it is from then on that of the longer run.
 
     Raises:
       RefusedError: there is a run and ``resume`` is false; there is none and it is true; or the run in the
@@ -200,7 +245,8 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
         stored_config(folder)  # or there is none, and no folder is made
     files.make_folder(folder)
     with _locked(folder):
-        there = bool(_checkpoints(folder))
+        log = folder / "metrics.jsonl"
+        there = (folder / "config.json").exists() or (log.exists() and log.stat().st_size > 0)
         if there and resume is False:
             raise RefusedError(f"{folder}: holds a run; go on with it by --resume, or choose another folder")
         if resume or there:
@@ -208,7 +254,7 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
         run = Run(folder, settings, bool(resume or there))
         with _deferred_signals(run._received):
             yield run
-            run.leave_if_asked()
+        run.leave_if_asked()  # now that signals do again what they did before, so that none falls between
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
@@ -234,6 +280,7 @@ def new_folder(parent: Path, name: str) -> Path:
     while True:
         try:
             (parent / f"{name}-{number}").mkdir()
+            files.sync(parent)
         except FileExistsError:  # another process was first
             number += 1
         else:
@@ -263,14 +310,18 @@ def _path(folder: Path, epoch: int) -> Path:
 
 def _checkpoints(folder: Path) -> dict[int, Path]:
     paths = (folder / "checkpoints").glob("epoch-*.safetensors")
-    return {int(path.stem.removeprefix("epoch-")): path for path in paths}
+    numbered = ((re.fullmatch(r"epoch-(\d{6,})", path.stem), path) for path in paths)
+    return {int(match[1]): path for match, path in numbered if match}
 
 
 def _check_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     for name in dict.fromkeys([*old, *new]):
-        if old.get(name) == new.get(name) or (name == MAY_GROW and new.get(name, 0) > old.get(name, 0)):
+        was, wanted = old.get(name), new.get(name)
+        if was == wanted:
             continue
-        raise RefusedError(f"{name}: got {new.get(name)}, but the run in {folder} has {old.get(name)}")
+        if name == MAY_GROW and isinstance(was, int) and isinstance(wanted, int) and wanted > was:
+            continue
+        raise RefusedError(f"{name}: got {wanted}, but the run in {folder} has {was}")
 
 
 @contextlib.contextmanager
@@ -300,24 +351,30 @@ def _deferred_signals(received: list[int]) -> Iterator[None]:
     # to this pipe at once, a thread reads.
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
     def watch() -> None:
-        while number := os.read(reading, 1):
-            if received and number[0] == signal.SIGINT:
-                os.write(2, b"\njaxnaive: interrupted twice, left at once\n")
+        while (number := os.read(reading, 1)[0]) != END:
+            if number == signal.SIGINT and signal.SIGINT in received:
+                with contextlib.suppress(OSError):  # there may be nobody left to read it
+                    os.write(2, b"\njaxnaive: interrupted twice, left at once\n")
                 os._exit(128 + signal.SIGINT)
-            received.append(number[0])
+            if number in before:
+                received.append(number)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     try:
+        for number in before:
+            signal.signal(number, lambda *_: None)
         yield
     finally:
-        signal.set_wakeup_fd(wakeup)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(writing)
+        signal.set_wakeup_fd(wakeup)
+        os.write(writing, bytes([END]))
         thread.join()
+        os.close(writing)
         os.close(reading)

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxnaive import runs
 
-CALLS = ("open", "write", "fsync", "close", "replace", "unlink", "truncate")
+CALLS = ("open", "write", "fsync", "close", "replace", "rename", "unlink", "mkdir", "truncate")
 CONFIG = {"epochs": 9}
 
 

@@ -113,11 +113,12 @@ def kill_until_done(home, folder, epochs, seed, kills, *more):
         process.stdout.readline()  # until then there is nothing new to lose
         time.sleep(moments.uniform(0, 0.5))
         kill(process)
-        killed += process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL, f"done after {killed} kills; more epochs are needed"
+        killed += 1
 
 
 def test_kills_at_random_moments_change_nothing(home, tmp_path):
-    epochs = 400
+    epochs = 1500
     assert finish(tiny(home, tmp_path / "straight", epochs))[0] == 0
     kill_until_done(home, tmp_path / "killed", epochs, seed=0, kills=3)
     assert result(tmp_path / "killed", epochs) == result(tmp_path / "straight", epochs)
@@ -141,7 +142,7 @@ def test_kills_destroy_the_run_of_a_naive_writer(home, tmp_path):
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_change_nothing(home, tmp_path):
-    epochs = 4000
+    epochs = 10_000
     assert finish(tiny(home, tmp_path / "straight", epochs), 600)[0] == 0
     kill_until_done(home, tmp_path / "killed", epochs, seed=1, kills=50)
     assert result(tmp_path / "killed", epochs) == result(tmp_path / "straight", epochs)
@@ -376,6 +377,10 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(home, tmp_path)
     code, out, _ = finish(mnist(home, "--resume", "--out", stopped))
     assert code == 0 and "already complete" in out and accuracy in out
     assert before == {path: path.stat().st_mtime_ns for path in stopped.rglob("*") if path.name != ".lock"}
+
+    (stopped / "params.safetensors").write_bytes(b"damaged")
+    assert finish(mnist(home, "--resume", "--out", stopped))[0] == 0
+    assert (stopped / "params.safetensors").read_bytes() == (straight / "params.safetensors").read_bytes()
 
     code, out, _ = finish(mnist(home, "--resume", "--epochs", 402, "--out", stopped))
     assert code == 0 and json.loads((stopped / "certificate.json").read_text())["epochs"] == 402

@@ -16,7 +16,7 @@ import pytest
 import safetensors.numpy
 from conftest import assert_trees_close
 
-from jaxnaive import certificates, checkpoints, choices, data, layers, optimizers, runs, training
+from jaxnaive import certificates, checkpoints, choices, data, files, layers, optimizers, runs, training
 
 GOLDEN = Path(__file__).parent / "golden"
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.int32(7)}
@@ -180,14 +180,13 @@ def test_a_pipe_is_refused_and_a_link_followed(path):
 def test_readers_see_the_old_or_the_new_while_it_is_replaced(path):
     def write():
         for number in range(200):
-            checkpoints.save(path, {"w": np.full(1000, number)}, {})
+            checkpoints.save(path, {"w": np.full(1000, number, np.int32)}, {})
 
-    checkpoints.save(path, {"w": np.full(1000, -1)}, {})
+    checkpoints.save(path, {"w": np.full(1000, -1, np.int32)}, {})
     writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
-        with jax.enable_x64(True):
-            state, _ = checkpoints.load(path, {"w": np.zeros(1000, int)})
+        state, _ = checkpoints.load(path, {"w": np.zeros(1000, np.int32)})
         assert len(np.unique(state["w"])) == 1
     writer.join()
 
@@ -288,6 +287,7 @@ def test_more_epochs_may_be_asked_for(tmp_path):
     saved(tmp_path, 4)
     saved(tmp_path, 6, {**CONFIG, "epochs": 6})
     assert restored(tmp_path, {**CONFIG, "epochs": 6})[1] == 6
+    assert runs.stored_config(tmp_path)["epochs"] == 6
 
 
 def test_a_run_that_is_complete_is_left_as_it_is(tmp_path):
@@ -297,10 +297,150 @@ def test_a_run_that_is_complete_is_left_as_it_is(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name != ".lock"}
 
 
+def test_a_run_of_no_epochs_goes_on_and_is_not_overwritten(tmp_path):
+    saved(tmp_path, 0)
+    with pytest.raises(runs.RefusedError, match="holds a run"), runs.open(tmp_path, CONFIG, resume=False):
+        pass
+    assert restored(tmp_path) == (7, 0, [])
+
+
+@pytest.mark.parametrize("resume", [None, True])
+def test_when_all_is_damaged_trying_again_destroys_nothing(tmp_path, resume):
+    saved(tmp_path, 3)
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
+    before = content(tmp_path)
+    for _ in range(2):
+        with (
+            pytest.raises(ValueError, match="no readable checkpoint"),
+            runs.open(tmp_path, CONFIG, resume) as run,
+        ):
+            run.restore(STATE)
+    assert content(tmp_path) == before
+
+
+def test_what_others_left_in_a_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("mine")
+    with pytest.raises(runs.RefusedError), runs.open(tmp_path, CONFIG):
+        pass
+    assert (tmp_path / "metrics.jsonl").read_text() == "mine"
+
+
+def test_restore_comes_first_and_once(tmp_path):
+    with runs.open(tmp_path, CONFIG) as run:
+        with pytest.raises(RuntimeError, match="call restore"):
+            run.save(STATE, 1.0)
+        run.restore(STATE)
+        with pytest.raises(RuntimeError, match="called before"):
+            run.restore(STATE)
+        with pytest.raises(ValueError, match="loss: got none"):
+            run.save(STATE, [])
+
+
+def test_strangers_among_the_checkpoints_are_passed_over(tmp_path, caplog):
+    saved(tmp_path, 2)
+    folder = tmp_path / "checkpoints"
+    (folder / "epoch-best.safetensors").write_bytes(b"?")
+    (folder / "epoch-000009.safetensors").write_bytes((folder / "epoch-000002.safetensors").read_bytes())
+    (folder / "epoch-000008.safetensors").symlink_to(folder / "nowhere")
+    assert restored(tmp_path)[:2] == (2, 2)
+    assert "000009.safetensors: not the checkpoint of epoch 9" in caplog.text
+
+
+def test_a_line_of_the_log_that_is_damaged_is_named(tmp_path):
+    saved(tmp_path, 2)
+    log = tmp_path / "metrics.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'{"epoch": 1, "step": 0', b'?"epoch": 1, "step": 0'))
+    with pytest.raises(ValueError, match=r"metrics.jsonl: line 3 is damaged"):
+        restored(tmp_path)
+
+
+def test_a_log_that_becomes_shorter_is_not_padded(tmp_path):
+    with runs.open(tmp_path, CONFIG) as run:
+        run.restore(STATE)
+        run.save(STATE, 1.0)
+        run.log.write_text("")
+        with pytest.raises(ValueError, match="got 0 bytes"):
+            run.save(STATE, 1.0)
+
+
+@pytest.mark.parametrize("value", [2**40, np.float64(0.1)])
+def test_numbers_that_would_come_back_as_others_are_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"a: got .*64, which is more than .*32"):
+        checkpoints.save(tmp_path / "state", {"a": value}, {})
+    checkpoints.save(tmp_path / "state", {"a": 3, "b": 0.5}, {})
+    assert checkpoints.load(tmp_path / "state", {"a": 0, "b": 0.0})[0] == {"a": 3, "b": 0.5}
+
+
+def test_content_reaches_the_disk_before_the_name_and_then_the_name(tmp_path, monkeypatch):
+    calls = []
+
+    def recorded(name):
+        call = getattr(os, name)
+
+        def record(*args):
+            what = f"/proc/self/fd/{args[0]}" if name == "fsync" else args[0]
+            calls.append((name, "folder" if Path(what).is_dir() else "file"))
+            return call(*args)
+
+        monkeypatch.setattr(os, name, record)
+
+    for name in ("fsync", "replace"):
+        recorded(name)
+    files.write(tmp_path / "a", b"content")
+    assert calls == [("fsync", "file"), ("replace", "file"), ("fsync", "folder")]
+    calls.clear()
+    files.append(tmp_path / "a", b"more")
+    assert calls == [("fsync", "file")]
+
+
+@pytest.mark.parametrize("fails", range(1, 4))
+def test_whichever_fsync_of_a_save_fails_the_run_goes_on_from_what_was_saved(tmp_path, monkeypatch, fails):
+    calls, fsync = [], os.fsync
+
+    def failing(descriptor):
+        calls.append(descriptor)
+        if len(calls) == fails:
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    saved(tmp_path, 1)
+    with runs.open(tmp_path, CONFIG) as run:
+        run.restore(STATE)
+        monkeypatch.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            run.save({**STATE, "count": np.int32(2)}, [0.5, 0.5])
+        monkeypatch.undo()
+    count, epoch, losses = restored(tmp_path)
+    assert count == epoch == len(losses) and epoch in (1, 2)
+
+
+def test_a_signal_at_the_end_of_the_block_is_heard(tmp_path):
+    with pytest.raises(runs.Stopped), runs.open(tmp_path, CONFIG) as run:
+        run.restore(STATE)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_signals_of_others_are_not_taken(tmp_path):
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+    ignored = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with runs.open(tmp_path, CONFIG) as run:
+            run.restore(STATE)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            os.kill(os.getpid(), signal.SIGTERM)
+            run.save(STATE, 1.0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGTERM, ignored)
+    assert heard == [1]
+
+
 def test_a_log_that_was_cut_is_named(tmp_path):
     saved(tmp_path, 2)
     (tmp_path / "metrics.jsonl").write_text("")
-    with pytest.raises(ValueError, match=r"metrics.jsonl: got 0 bytes, expected the \d+ of epoch-000002"):
+    with pytest.raises(ValueError, match=r"metrics.jsonl: got 0 bytes, expected the \d+ of epoch 2"):
         restored(tmp_path)
 
 
@@ -311,7 +451,7 @@ def test_what_is_not_finite_is_named_and_not_saved(tmp_path):
         before = content(tmp_path)
         bad = {**STATE, "w": np.array([[1, np.nan, np.inf]])}
         message = (
-            r"the loss is not finite from step 2 of epoch 1 \(w has 2 of 3\); .*000001.safetensors is good"
+            r"loss is not finite from step 2 of epoch 1 \(w has 2 of 3\); the last good .*000001.safetensors;"
         )
         with pytest.raises(FloatingPointError, match=message):
             run.save(bad, [1.0, 2.0, np.nan])
@@ -344,7 +484,8 @@ def test_a_broken_disk_keeps_the_old_checkpoint_and_a_second_attempt_repairs_the
         with pytest.raises(OSError, match="Input/output error"):
             run.save(STATE, 0.5)
         monkeypatch.undo()
-        assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["epoch-000001.safetensors"]
+        names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+        assert names == ["epoch-000000.safetensors", "epoch-000001.safetensors"]
         run.save(STATE, 0.25)
         assert [loss.tolist() for loss in run.losses()] == [[1.0], [0.25]]
 
@@ -446,7 +587,7 @@ def test_s56_the_certificate_counts(tmp_path, toy):
     assert certificate["params"]["bytes"] == (tmp_path / "params.safetensors").stat().st_size
     certificates.write(tmp_path, certificate)
     assert certificates.read(tmp_path) == certificate
-    assert "every example seen once an epoch; 50 evaluated; 0 values" in certificates.to_text(certificate)
+    assert "each example once an epoch; 50 evaluated; 0 values" in certificates.to_text(certificate)
     spoilt = test._replace(logits=test.logits.at[3, 1].set(np.nan))
     assert certificates.certify(tmp_path, state, history, 50, spoilt, recipe, compiles)["non_finite"] == 1
 

@@ -19,14 +19,14 @@ import numpy as np
 
 from jaxnaive import batches, choices, layers, runs, training
 
-EPOCHS_AN_HOUR = 1000  # the schedule does not depend on the number of epochs that are asked for
+SCHEDULE_EPOCHS = 1000  # not the number that is asked for, so that a longer run begins as a shorter one
 
 
 def main(folder, epochs, optimizer, mode):
     rng = np.random.default_rng(0)
     images = rng.random((48, 4)).astype(np.float32)
     examples = batches.Examples(images, images[:, :2].argmax(axis=1).astype(np.int32))
-    rate = choices.schedule("linear", 0.01, EPOCHS_AN_HOUR * 6)
+    rate = choices.schedule("linear", 0.01, SCHEDULE_EPOCHS * 6)
     recipe = training.Recipe(layers.mlp(4, 3, 2), choices.optimizer(optimizer)(rate), batch_size=8)
     state = training.start(jax.random.key(0), recipe)
     if mode == "naive":
