@@ -107,22 +107,20 @@ def main(options: Options) -> Result:
         print(f"seconds: {clock}")
         print(f"test loss {test.loss:.4f}")
         print(f"test accuracy {test.accuracy:.4f}", flush=True)
-        certificate = certificates.read(run.folder)
-        complete = certificate is not None and certificate["epochs"] == run.epoch
-        if certificate is None or not complete:
-            checkpoints.save_params(run.folder / "params.safetensors", state.params)
-            count = len(dataset.train.labels)
-            certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
-        print(certificates.to_text(certificate))
-        if complete:
+        certificate = certificates.read(run.folder, run.epoch)
+        if certificate is not None:
             print(f"{run.folder}: already complete")
         else:
+            checkpoints.save_params(run.folder / "params.safetensors", state.params)
             save_pictures(run.folder, dataset, history, test)
+            count = len(dataset.train.labels)
+            certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
             certificates.write(run.folder, certificate)  # last: whoever finds it finds all the rest
             print(
                 f"saved {run.folder}/: config.json, metrics.jsonl, checkpoints/, params.safetensors,", end=" "
             )
             print("curves.png, predictions.png, certificate.json")
+        print(certificates.to_text(certificate))
     return Result(state.params, history, float(test.accuracy))
 
 

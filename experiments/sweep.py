@@ -8,7 +8,6 @@ Accuracies are on a validation split, the last tenth of the training examples; `
 """
 
 import itertools
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -97,8 +96,7 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
         lost = f"   {row['diverged']} of {options.seeds} diverged" if row["diverged"] else ""
         print(f"{row['optimizer']:{width}}{values}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
     described = {"options": asdict(options) | {"out": str(options.out)}, "accuracy": kind, "rows": rows}
-    with files.replacing(options.out / "sweep.json") as temporary:
-        temporary.write_text(json.dumps(described, indent=1) + "\n")
+    files.write_json(options.out / "sweep.json", described)
     draw(options.out / "sweep.png", sweeps, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
     print(f"saved {options.out}/: sweep.json, sweep.png")
     return sweeps

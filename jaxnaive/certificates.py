@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from jaxnaive import batches, checkpoints, files
-from jaxnaive.training import Evaluation, History, Recipe, State
+from jaxnaive import checkpoints, files
+from jaxnaive.training import Evaluation, History, Recipe, State, epoch_table
 
 NAME = "certificate.json"
 KEYS = {"epochs", "times_seen", "evaluated", "non_finite", "compiles", "params"}
@@ -41,13 +41,12 @@ def count_compiles() -> Iterator[Counter[str]]:
 def times_seen(key: Key[Array, ""], epochs: int, examples: int, recipe: Recipe) -> list[dict[str, int]]:
     """How many examples an epoch's index table holds once, twice, ... or not at all; for each epoch.
 
-    The tables are made again from the key, by the functions that the run itself made them with.
+    The tables are made again from the key, by the function that the run itself made them with.
     """
 
     @jax.jit
     def weights(epoch: Array) -> Array:
-        order = batches.epoch_order(key, epoch, examples) if recipe.shuffle else jnp.arange(examples)
-        table = batches.index_table(order.astype(jnp.int32), recipe.batch_size)
+        table = epoch_table(key, epoch, examples, recipe)
         return jnp.zeros(examples).at[table.index].add(table.weight)
 
     found = []
@@ -92,16 +91,20 @@ def certify(
 
 def write(folder: Path, certificate: dict[str, Any]) -> None:
     """Put a certificate into the folder of its run."""
-    files.write(folder / NAME, (json.dumps(certificate, indent=1) + "\n").encode())
+    files.write_json(folder / NAME, certificate)
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    """The certificate of a run that came to its end and whose parameters are still those; else ``None``."""
+def read(folder: Path, epochs: int) -> dict[str, Any] | None:
+    """The certificate of a run of so many epochs, whose parameters are still those; else ``None``."""
     try:
         certificate = dict(json.loads((folder / NAME).read_text()))
         saved = (folder / "params.safetensors").read_bytes()
         unchanged = certificate["params"]["sha256"] == hashlib.sha256(saved).hexdigest()
-        return certificate if unchanged and certificate.keys() == KEYS else None
+        return (
+            certificate
+            if unchanged and certificate.keys() == KEYS and certificate["epochs"] == epochs
+            else None
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

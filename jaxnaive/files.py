@@ -1,10 +1,12 @@
 """Files that are either whole or not there."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 
@@ -37,6 +39,15 @@ def write(path: Path, content: bytes) -> None:
     """
     with replacing(path) as temporary:
         _write_all(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write what JSON can hold, a line an item, as :func:`write` does.
+
+    Raises:
+      OSError: the file cannot be written. What was at ``path`` is still there.
+    """
+    write(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def append(path: Path, content: bytes) -> None:

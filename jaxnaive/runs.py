@@ -52,15 +52,20 @@ class Stopped(SystemExit):
 class Run:
     """A run on disk; :func:`open` makes it."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], resumed: bool) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], stored: dict[str, Any] | None) -> None:
         self.folder = folder
         self.config = config
-        self.resumed = resumed
+        self._stored = stored  # configuration of the run that is there, if there is one
         self.epoch = 0  # how many are saved
         self._ready = False  # since restore()
         self._losses: dict[int, float] = {}  # means of the epochs whose checkpoints are there
         self._log_bytes = 0
         self._received: list[int] = []  # signals
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the folder held the run before."""
+        return self._stored is not None
 
     @property
     def log(self) -> Path:
@@ -86,9 +91,8 @@ class Run:
             files.write(self.log, b"")
             self._checkpoint(state, 0, None)
         # Last, because this is what makes the folder a run.
-        if not self.resumed or self.config != stored_config(self.folder):
-            described = json.dumps(self.config, indent=1) + "\n"
-            files.write(self.folder / "config.json", described.encode())
+        if self.config != self._stored:
+            files.write_json(self.folder / "config.json", self.config)
         self._ready = True
         return state
 
@@ -164,6 +168,7 @@ class Run:
                 damaged.append(path)
                 continue
             self.epoch, self._log_bytes = epoch, about["log_bytes"]
+            self._remember(epoch, about["loss"])
             break
         else:
             raise ValueError(f"{self.folder}: no readable checkpoint; begin anew in another folder")
@@ -171,8 +176,9 @@ class Run:
         for path in damaged:  # they would be replaced when their epochs come again
             path.rename(path.with_suffix(".damaged"))
         for epoch, path in found:
-            with contextlib.suppress(ValueError, OSError):
-                self._remember(epoch, checkpoints.about(path)["loss"])
+            if epoch < self.epoch:
+                with contextlib.suppress(ValueError, OSError):
+                    self._remember(epoch, checkpoints.about(path)["loss"])
         return state
 
     def _checkpoint(self, state: Any, epoch: int, loss: float | None) -> None:
@@ -249,9 +255,10 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
         there = (folder / "config.json").exists() or (log.exists() and log.stat().st_size > 0)
         if there and resume is False:
             raise RefusedError(f"{folder}: holds a run; go on with it by --resume, or choose another folder")
-        if resume or there:
-            _check_same(folder, stored_config(folder), settings)
-        run = Run(folder, settings, bool(resume or there))
+        stored = stored_config(folder) if resume or there else None
+        if stored is not None:
+            _check_same(folder, stored, settings)
+        run = Run(folder, settings, stored)
         with _deferred_signals(run._received):
             yield run
         run.leave_if_asked()  # now that signals do again what they did before, so that none falls between

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, Key, Shaped
 
 from jaxnaive import batches, losses
-from jaxnaive.batches import AnyArray, Batch, Examples
+from jaxnaive.batches import AnyArray, Batch, Examples, IndexTable
 from jaxnaive.layers import Layer, Params
 from jaxnaive.optimizers import AnyOptimizer, apply_updates
 
@@ -96,6 +96,12 @@ def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float
     return state._replace(params=apply_updates(state.params, updates), opt_state=opt_state), loss
 
 
+def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, recipe: Recipe) -> IndexTable:
+    """Which of so many examples each step of an epoch sees."""
+    order = batches.epoch_order(key, epoch, examples) if recipe.shuffle else jnp.arange(examples)
+    return batches.index_table(order.astype(jnp.int32), recipe.batch_size)  # with jax_enable_x64 it is int64
+
+
 @partial(jax.jit, static_argnames="recipe")
 def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State, Float[Array, " steps"]]:
     """Every example once: the state afterwards, and the loss of each step.
@@ -104,12 +110,10 @@ def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State
       ValueError: the examples' shapes or dtypes do not fit together, or the batch size does not fit them.
     """
     batches.check(examples)
-    n = len(examples.labels)
-    order = batches.epoch_order(state.key, state.epoch, n) if recipe.shuffle else jnp.arange(n)
     state, loss = jax.lax.scan(
         lambda state, row: train_step(state, batches.take(examples, row), recipe),
         state,
-        batches.index_table(order, recipe.batch_size),
+        epoch_table(state.key, state.epoch, len(examples.labels), recipe),
     )
     return state._replace(epoch=state.epoch + 1), loss
 

@@ -586,7 +586,7 @@ def test_s56_the_certificate_counts(tmp_path, toy):
     assert certificate["compiles"] == {"start": 1, "train_epoch": 1, "evaluate": 1}
     assert certificate["params"]["bytes"] == (tmp_path / "params.safetensors").stat().st_size
     certificates.write(tmp_path, certificate)
-    assert certificates.read(tmp_path) == certificate
+    assert certificates.read(tmp_path, 3) == certificate
     assert "each example once an epoch; 50 evaluated; 0 values" in certificates.to_text(certificate)
     spoilt = test._replace(logits=test.logits.at[3, 1].set(np.nan))
     assert certificates.certify(tmp_path, state, history, 50, spoilt, recipe, compiles)["non_finite"] == 1
