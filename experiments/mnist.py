@@ -9,7 +9,7 @@ python experiments/mnist.py --resume --epochs 20
 import contextlib
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -29,6 +29,7 @@ from jaxnaive import (
     optimizers,
     plots,
     runs,
+    trained,
     training,
 )
 
@@ -107,11 +108,15 @@ def main(options: Options) -> Result:
         print(f"seconds: {clock}")
         print(f"test loss {test.loss:.4f}")
         print(f"test accuracy {test.accuracy:.4f}", flush=True)
-        certificate = certificates.read(run.folder, run.epoch)
-        if certificate is not None:
+        certificate = certificates.read(run.folder)
+        if (
+            certificate is not None
+            and certificate["epochs"] == run.epoch
+            and certificates.holds(run.folder, certificate)
+        ):
             print(f"{run.folder}: already complete")
         else:
-            checkpoints.save_params(run.folder / "params.safetensors", state.params)
+            checkpoints.save_params(run.folder / certificates.PARAMS, state.params)
             save_pictures(run.folder, dataset, history, test)
             count = len(dataset.train.labels)
             certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
@@ -129,7 +134,7 @@ def open_run(options: Options, dataset: data.Dataset) -> contextlib.AbstractCont
     given = asdict(options)
     config = {name: value for name, value in given.items() if name not in ELSEWHERE}
     folder = options.out or runs.new_folder(RUNS, "mnist")
-    return runs.open(folder, config | {"fingerprint": data.fingerprint(dataset)}, options.resume)
+    return runs.open(folder, config | trained.config_of(dataset), options.resume)
 
 
 def train(
@@ -178,9 +183,9 @@ def resumed(options: Options) -> Options | None:
         return None
     folder = options.out or runs.last_folder(RUNS, "mnist")
     stored = runs.stored_config(folder)
-    stored.pop("fingerprint", None)
     try:
-        defaults = Options(**stored | {"hidden": tuple(stored["hidden"])}, resume=True, out=folder)
+        given = {field.name: stored[field.name] for field in fields(Options) if field.name not in ELSEWHERE}
+        defaults = Options(**given | {"hidden": tuple(given["hidden"])}, resume=True, out=folder)
         check(defaults)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{folder}: not a run of this program ({error})") from error

@@ -2,8 +2,9 @@
 
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``. Around it the shell, the only part that
-touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk, and ``certificates`` of
-what was counted; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
+touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk, ``certificates`` of
+what was counted, ``trained`` networks to be used; and the pictures: ``plots`` of runs, ``drawings`` of ideas,
+``diagrams`` of graphs.
 """
 
 from jaxnaive import (
@@ -23,6 +24,7 @@ from jaxnaive import (
     optimizers,
     runs,
     tensors,
+    trained,
     training,
 )
 
@@ -43,5 +45,6 @@ __all__ = [
     "optimizers",
     "runs",
     "tensors",
+    "trained",
     "training",
 ]

@@ -16,7 +16,7 @@ from jaxtyping import Array, Key
 from jaxnaive import checkpoints, files
 from jaxnaive.training import Evaluation, History, Recipe, State, epoch_table
 
-NAME = "certificate.json"
+NAME, PARAMS = "certificate.json", "params.safetensors"
 KEYS = {"epochs", "times_seen", "evaluated", "non_finite", "compiles", "params"}
 COMPILE = "/jax/core/compile/backend_compile_duration"  # also when the program comes out of the compile cache
 
@@ -78,14 +78,13 @@ def certify(
       compiles: by the names of the functions.
     """
     values = [leaf for _, leaf in checkpoints.named_leaves((state.params, history.loss, test.logits))]
-    saved = (folder / "params.safetensors").read_bytes()
     return {
         "epochs": len(history.loss),
         "times_seen": times_seen(state.key, len(history.loss), examples, recipe),
         "evaluated": len(test.logits),
         "non_finite": sum(int(np.sum(~np.isfinite(value))) for value in values),
         "compiles": {name: compiles[name] for name in ("start", "train_epoch", "evaluate")},
-        "params": {"bytes": len(saved), "sha256": hashlib.sha256(saved).hexdigest()},
+        "params": _described(folder),
     }
 
 
@@ -94,19 +93,26 @@ def write(folder: Path, certificate: dict[str, Any]) -> None:
     files.write_json(folder / NAME, certificate)
 
 
-def read(folder: Path, epochs: int) -> dict[str, Any] | None:
-    """The certificate of a run of so many epochs, whose parameters are still those; else ``None``."""
+def read(folder: Path) -> dict[str, Any] | None:
+    """The certificate of a run that came to its end; ``None`` when there is none that can be read."""
     try:
         certificate = dict(json.loads((folder / NAME).read_text()))
-        saved = (folder / "params.safetensors").read_bytes()
-        unchanged = certificate["params"]["sha256"] == hashlib.sha256(saved).hexdigest()
-        return (
-            certificate
-            if unchanged and certificate.keys() == KEYS and certificate["epochs"] == epochs
-            else None
-        )
-    except (OSError, ValueError, TypeError, KeyError):
+        return certificate if certificate.keys() == KEYS else None
+    except (OSError, ValueError, TypeError):
         return None
+
+
+def holds(folder: Path, certificate: dict[str, Any]) -> bool:
+    """Whether a run's parameters are, byte for byte, those of its certificate."""
+    try:
+        return _described(folder) == certificate["params"]
+    except OSError:
+        return False
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    saved = (folder / PARAMS).read_bytes()
+    return {"bytes": len(saved), "sha256": hashlib.sha256(saved).hexdigest()}
 
 
 def remove(folder: Path) -> None:

@@ -35,6 +35,7 @@ from jaxnaive import checkpoints, files
 LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
 MAY_GROW = "epochs"  # what may be larger when a run is continued; all else has to be the same
 
+FORMAT = 1  # of the folder; that of the checkpoints is their own
 END = 0  # no signal has this number
 
 State = TypeVar("State")
@@ -92,7 +93,7 @@ class Run:
             self._checkpoint(state, 0, None)
         # Last, because this is what makes the folder a run.
         if self.config != self._stored:
-            files.write_json(self.folder / "config.json", self.config)
+            files.write_json(self.folder / "config.json", {"format": FORMAT} | self.config)
         self._ready = True
         return state
 
@@ -269,15 +270,18 @@ def stored_config(folder: Path) -> dict[str, Any]:
 
     Raises:
       RefusedError: there is no run.
-      ValueError: its configuration is damaged.
+      ValueError: its configuration is damaged, or the run is of a later format.
     """
     path = folder / "config.json"
     if not path.is_file():
-        raise RefusedError(f"{folder}: there is no run to resume")
+        raise RefusedError(f"{folder}: there is no run")
     try:
-        return dict(json.loads(path.read_text()))
+        config = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: not a configuration ({error})") from error
+    if (found := config.pop("format", FORMAT)) != FORMAT:
+        raise ValueError(f"{path}: got a run of format {found}, expected {FORMAT}; another jaxnaive wrote it")
+    return config
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -303,7 +307,7 @@ def last_folder(parent: Path, name: str) -> Path:
     for number in sorted(_numbers(parent, name), reverse=True):
         if (parent / f"{name}-{number}" / "config.json").is_file():
             return parent / f"{name}-{number}"
-    raise RefusedError(f"{parent / name}-1: there is no run to resume")
+    raise RefusedError(f"{parent / name}-1: there is no run")
 
 
 def _numbers(parent: Path, name: str) -> list[int]:

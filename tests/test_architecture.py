@@ -29,6 +29,7 @@ SHELL = (
     "checkpoints",
     "runs",
     "certificates",
+    "trained",
     "figures",
     "plots",
     "drawings",

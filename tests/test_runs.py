@@ -232,7 +232,8 @@ def test_the_last_two_and_the_best_are_kept(tmp_path):
 
 def test_a_run_is_its_config_its_log_and_its_checkpoints(tmp_path):
     saved(tmp_path, 2)
-    assert json.loads((tmp_path / "config.json").read_text()) == CONFIG
+    assert json.loads((tmp_path / "config.json").read_text()) == {"format": runs.FORMAT} | CONFIG
+    assert runs.stored_config(tmp_path) == CONFIG
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines[2] == {"epoch": 1, "step": 0, "loss": 0.5} and len(lines) == 4
     about = checkpoints.about(tmp_path / "checkpoints" / "epoch-000002.safetensors")
@@ -586,14 +587,14 @@ def test_s56_the_certificate_counts(tmp_path, toy):
     assert certificate["compiles"] == {"start": 1, "train_epoch": 1, "evaluate": 1}
     assert certificate["params"]["bytes"] == (tmp_path / "params.safetensors").stat().st_size
     certificates.write(tmp_path, certificate)
-    assert certificates.read(tmp_path, 3) == certificate
+    assert certificates.read(tmp_path) == certificate and certificates.holds(tmp_path, certificate)
     assert "each example once an epoch; 50 evaluated; 0 values" in certificates.to_text(certificate)
     spoilt = test._replace(logits=test.logits.at[3, 1].set(np.nan))
     assert certificates.certify(tmp_path, state, history, 50, spoilt, recipe, compiles)["non_finite"] == 1
 
 
 def test_the_certificate_would_see_an_example_that_is_seen_twice(tmp_path, toy, monkeypatch):
-    monkeypatch.setattr(certificates.batches, "epoch_order", lambda key, epoch, n: jnp.arange(n).at[3].set(4))
+    monkeypatch.setattr(training.batches, "epoch_order", lambda key, epoch, n: jnp.arange(n).at[3].set(4))
     seen = certificates.times_seen(jax.random.key(0), 1, 50, recipe_with(optax.sgd(0.1)))
     assert seen == [{"0": 1, "1": 48, "2": 1}]
 
