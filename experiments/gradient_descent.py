@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxnaive import batches, command, data, ensembles, files, layers, optimizers, plots, training
+from jaxnaive import batches, command, data, ensembles, files, layers, optimizers, plots, runs, training
 from jaxnaive.batches import Examples
 
+NAME = "gradient-descent"  # of its runs
 RATES = tuple(10 ** (exponent / 4) for exponent in range(-16, 5))  # 1e-4 to 10
 REGIME_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BATCH_SIZE = 128
@@ -37,8 +38,10 @@ class Options:
     """how often every example is seen"""
     seeds: int = 4
     """runs of each kind"""
-    out: Path = Path("runs/gradient_descent")
-    """folder for the pictures"""
+    out: Path | None = None
+    """folder for the run; by default runs/gradient-descent-1, or the first such one that is not there yet"""
+    resume: bool = False
+    """go on with the run in --out, by default the last one, and with its options"""
 
 
 class Result(NamedTuple):
@@ -57,19 +60,25 @@ def main(options: Options) -> Result:
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
-        files.make_folder(options.out)
+        files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
     print(f"{dataset.name}, {options.hidden} hidden units, {options.epochs} epochs, {options.seeds} seeds")
-    regimes = compare_regimes(options, dataset, model)
-    rates = sweep_learning_rates(options, dataset, model)
-    found, found_loss, best_loss = descend_on_the_gradient_of_a_run(options, dataset, model)
-    print(f"saved {options.out}/: learning_rates.png, descent.png")
+    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
+        regimes = compare_regimes(kept, options, dataset, model)
+        rates = sweep_learning_rates(kept, options, dataset, model)
+        found, found_loss, best_loss = descend_on_the_gradient_of_a_run(kept, options, dataset, model)
+        print(f"saved {kept.folder}/: learning_rates.png, descent.png")
     return Result(regimes, rates, found, found_loss, best_loss)
 
 
 def accuracies(
-    options: Options, dataset: data.Dataset, model: layers.Layer, batch_size: int, rates: tuple[float, ...]
+    kept: runs.Run,
+    options: Options,
+    dataset: data.Dataset,
+    model: layers.Layer,
+    batch_size: int,
+    rates: tuple[float, ...],
 ) -> ensembles.Runs:
     """Runs of plain descent at every learning rate, for every seed."""
 
@@ -80,19 +89,20 @@ def accuracies(
     keys = jax.random.split(jax.random.key(0), options.seeds)
     progress = partial(tqdm, desc=f"batch size {batch_size}", unit="chunk")
     shared = jax.device_put((dataset.train, dataset.test))
-    return ensembles.sweep(run, keys, {"learning_rate": rates}, shared, progress=progress)
+    remember = partial(kept.remember, f"batch-{batch_size}-rates-{len(rates)}")
+    return ensembles.sweep(run, keys, {"learning_rate": rates}, shared, progress=progress, remember=remember)
 
 
 def compare_regimes(
-    options: Options, dataset: data.Dataset, model: layers.Layer
+    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> dict[str, ensembles.Summary]:
     """The same number of examples seen, in steps of one, of some, and of all."""
     n = len(dataset.train.labels)
     print(f"\n{'regime':12}{'batch':>8}{'updates':>10}{'best rate':>11}   test accuracy")
     regimes = {}
     for name, batch_size in (("true", 1), ("mini-batch", BATCH_SIZE), ("full batch", n)):
-        runs = accuracies(options, dataset, model, batch_size, REGIME_RATES)
-        summary = ensembles.summarise(runs.results.metrics["accuracy"][..., -1])
+        found = accuracies(kept, options, dataset, model, batch_size, REGIME_RATES)
+        summary = ensembles.summarise(found.results.metrics["accuracy"][..., -1])
         best = int(np.argmax(summary.mean))
         regimes[name] = ensembles.Summary(*(part[best] for part in summary))
         updates = batches.num_batches(n, batch_size) * options.epochs
@@ -104,41 +114,41 @@ def compare_regimes(
 
 
 def sweep_learning_rates(
-    options: Options, dataset: data.Dataset, model: layers.Layer
+    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> dict[str, tuple[float, float]]:
     """Accuracy from 1e-4 to 10, and where it is slow, good, or lost."""
-    runs = accuracies(options, dataset, model, BATCH_SIZE, RATES)
-    accuracy = ensembles.summarise(runs.results.metrics["accuracy"][..., -1])
+    found = accuracies(kept, options, dataset, model, BATCH_SIZE, RATES)
+    accuracy = ensembles.summarise(found.results.metrics["accuracy"][..., -1])
     rates = np.array(RATES)
     regions = {
         name: (rates[chosen].min(), rates[chosen].max())
-        for name, chosen in kinds(runs, accuracy).items()
+        for name, chosen in kinds(found, accuracy).items()
         if chosen.any()
     }
     print(f"\n{len(rates) * options.seeds} runs as one program, learning rate {rates[0]:g} to {rates[-1]:g}")
     for name, (first, last) in regions.items():
         print(f"{name:12}{first:.1e} to {last:.1e}")
     title = f"{dataset.name}: plain gradient descent, {options.epochs} epochs"
-    plots.learning_rates(options.out / "learning_rates.png", rates, accuracy, regions, title)
+    plots.learning_rates(kept.folder / "learning_rates.png", rates, accuracy, regions, title)
     return regions
 
 
-def kinds(runs: ensembles.Runs, accuracy: ensembles.Summary) -> dict[str, np.ndarray]:
+def kinds(found: ensembles.Runs, accuracy: ensembles.Summary) -> dict[str, np.ndarray]:
     """Which learning rates are good, within 2 % of the best; slow, below; or diverged in a run, above.
 
     A run that is right less than half as often as the best has diverged too: its loss need not be infinite,
     since relu units that are pushed below 0 for every example stay there.
     """
-    final = runs.results.metrics["accuracy"][..., -1]  # [rates, seeds]
+    final = found.results.metrics["accuracy"][..., -1]  # [rates, seeds]
     best = accuracy.mean.max()
     good = accuracy.mean > best - 0.02
-    places, found = np.arange(len(good)), np.flatnonzero(good)
-    lost = (runs.diverged | (final < best / 2)).any(axis=-1)
-    return {"slow": places < found.min(), "good": good, "diverged": lost & (places > found.max())}
+    places, well = np.arange(len(good)), np.flatnonzero(good)
+    lost = (found.diverged | (final < best / 2)).any(axis=-1)
+    return {"slow": places < well.min(), "good": good, "diverged": lost & (places > well.max())}
 
 
 def descend_on_the_gradient_of_a_run(
-    options: Options, dataset: data.Dataset, model: layers.Layer
+    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> tuple[float, float, float]:
     """Adam on the logarithm of the learning rate of a short run, down its validation loss."""
     size = min(SHORT_RUN * BATCH_SIZE, len(dataset.train.labels) // 2)
@@ -174,7 +184,7 @@ def descend_on_the_gradient_of_a_run(
         visited.append((float(jnp.exp(log_rate)), float(loss)))
         log_rate = following
     rates, losses = np.array(visited).T
-    plots.descent(options.out / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
+    plots.descent(kept.folder / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
     # Where runs begin to diverge the loss is rough, and its gradient leads hither and thither.
     found, best = int(np.argmin(losses)), int(np.argmin(curve))
     steps = batches.num_batches(size, BATCH_SIZE)
@@ -186,4 +196,4 @@ def descend_on_the_gradient_of_a_run(
 
 
 if __name__ == "__main__":
-    command.run(main, Options)
+    command.run(main, Options, partial(command.resumed, NAME))

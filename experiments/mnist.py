@@ -6,10 +6,10 @@ python experiments/mnist.py --optimizer adam --learning-rate 0.004 --schedule li
 python experiments/mnist.py --resume --epochs 20
 """
 
-import contextlib
 import math
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -33,8 +33,7 @@ from jaxnaive import (
     training,
 )
 
-RUNS = Path("runs")
-ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
+NAME = "mnist"  # of its runs
 MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
 
 HIGHEST = {"sgd": 0.6, "momentum": 0.6, "nesterov": 0.6, "adagrad": 0.05}  # learning rates; 0.002 for others
@@ -85,7 +84,7 @@ class Result(NamedTuple):
 def main(options: Options) -> Result:
     with command.usage():
         check(options)
-        files.make_folder(options.out or RUNS)
+        files.make_folder(options.out or command.RUNS)
     clock = Clock()
     dataset = data.load(options.dataset, data_dir=options.data_dir, manual_dir=options.manual_dir)
     examples = jax.device_put(dataset.train)
@@ -98,7 +97,8 @@ def main(options: Options) -> Result:
     )
     print(f"{dataset.num_features} numbers each, {len(dataset.class_names)} classes")
 
-    with certificates.count_compiles() as compiles, open_run(options, dataset) as run:
+    opened = command.open_run(NAME, options, trained.config_of(dataset))
+    with certificates.count_compiles() as compiles, opened as run:
         clock.lap("save")
         state, history = train(run, options, recipe, examples, clock)
         test = training.evaluate(state.params, dataset.test, recipe)
@@ -127,14 +127,6 @@ def main(options: Options) -> Result:
             print("curves.png, predictions.png, certificate.json")
         print(certificates.to_text(certificate))
     return Result(state.params, history, float(test.accuracy))
-
-
-def open_run(options: Options, dataset: data.Dataset) -> contextlib.AbstractContextManager[runs.Run]:
-    """The run on disk."""
-    given = asdict(options)
-    config = {name: value for name, value in given.items() if name not in ELSEWHERE}
-    folder = options.out or runs.new_folder(RUNS, "mnist")
-    return runs.open(folder, config | trained.config_of(dataset), options.resume)
 
 
 def train(
@@ -175,21 +167,6 @@ def settled(options: Options, dataset: data.Dataset) -> Options:
         learning_rate=options.learning_rate or HIGHEST.get(options.optimizer, 0.002),
         epochs=max(3, math.ceil(MIN_UPDATES / steps)) if options.epochs is None else options.epochs,
     )
-
-
-def resumed(options: Options) -> Options | None:
-    """What a run that goes on takes for its defaults: its own options."""
-    if not options.resume:
-        return None
-    folder = options.out or runs.last_folder(RUNS, "mnist")
-    stored = runs.stored_config(folder)
-    try:
-        given = {field.name: stored[field.name] for field in fields(Options) if field.name not in ELSEWHERE}
-        defaults = Options(**given | {"hidden": tuple(given["hidden"])}, resume=True, out=folder)
-        check(defaults)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{folder}: not a run of this program ({error})") from error
-    return defaults
 
 
 def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
@@ -244,4 +221,4 @@ class Clock:
 
 
 if __name__ == "__main__":
-    command.run(main, Options, resumed)
+    command.run(main, Options, partial(command.resumed, NAME))

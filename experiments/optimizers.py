@@ -27,11 +27,13 @@ from jaxnaive import (
     layers,
     optimizers,
     plots,
+    runs,
     training,
 )
 from jaxnaive.batches import Examples
 from jaxnaive.drawings import Track
 
+NAME = "optimizers"  # of its runs
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 CHOICE_SEEDS = 2  # runs by which a learning rate is chosen
 BALL_STEPS, VALLEY_STEPS = 300, 60
@@ -53,8 +55,10 @@ class Options:
     """runs of each optimizer with its best learning rate"""
     target: float = 0.97
     """the test accuracy to reach"""
-    out: Path = Path("runs/optimizers")
-    """folder for the pictures"""
+    out: Path | None = None
+    """folder for the run; by default runs/optimizers-1, or the first such one that is not there yet"""
+    resume: bool = False
+    """go on with the run in --out, by default the last one, and with its options"""
 
 
 class Result(NamedTuple):
@@ -71,36 +75,28 @@ def main(options: Options) -> Result:
         command.check_at_least("epochs", options.epochs, 1)
         command.check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
-        files.make_folder(options.out)
-    show_balls(options.out)
-    show_valley(options.out)
-
+        files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
-    rates = choose_rates(options, dataset)
-    train, test = jax.device_put((dataset.train, dataset.test))
-    finals = {
-        name: sweep(options, name, dataset, train, test, options.seeds, options.epochs, [rate])
-        for name, rate in rates.items()
-    }
-    curves = {name: runs.results.metrics["accuracy"][0] for name, runs in finals.items()}  # [seeds, epochs]
-    accuracy = {name: ensembles.summarise(curve[:, -1]) for name, curve in curves.items()}
-    epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
-    report(options, dataset, rates, accuracy, epochs)
-    plots.bands(
-        options.out / "curves.png",
-        np.arange(1, options.epochs + 1),
-        {name: ensembles.summarise(curve, axis=0) for name, curve in curves.items()},
-        ("epoch", "test accuracy"),
-        f"{dataset.name}: mean of {options.seeds} seeds, and its 95 % interval",
-    )
-    ranked = dict(sorted(accuracy.items(), key=lambda item: -item[1].mean))
-    title = f"{dataset.name}, {options.epochs} epochs, {options.seeds} seeds"
-    plots.ranking(options.out / "ranking.png", ranked, "test accuracy, with 95 % interval", title)
-    print(f"saved {options.out}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
+    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
+        show_balls(kept.folder)
+        show_valley(kept.folder)
+        rates = choose_rates(kept, options, dataset)
+        train, test = jax.device_put((dataset.train, dataset.test))
+        finals = {
+            name: sweep(kept, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
+            for name, rate in rates.items()
+        }
+        curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
+        accuracy = {name: ensembles.summarise(curve[:, -1]) for name, curve in curves.items()}
+        epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
+        report(options, dataset, rates, accuracy, epochs)
+        draw(kept.folder, options, dataset, curves, accuracy)
+        print(f"saved {kept.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
     return Result(rates, epochs, accuracy)
 
 
 def sweep(
+    kept: runs.Run,
     options: Options,
     name: str,
     dataset: data.Dataset,
@@ -121,20 +117,23 @@ def sweep(
 
     keys = jax.random.split(jax.random.key(0), seeds)
     progress = partial(tqdm, desc=name, unit="chunk")
-    return ensembles.sweep(run, keys, {"learning_rate": rates}, (train, test), progress=progress)
+    remember = partial(kept.remember, f"{name}-rates-{len(rates)}")
+    return ensembles.sweep(
+        run, keys, {"learning_rate": rates}, (train, test), progress=progress, remember=remember
+    )
 
 
-def choose_rates(options: Options, dataset: data.Dataset) -> dict[str, float]:
+def choose_rates(kept: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
     """The best learning rate of each optimizer: short runs with each, and a tenth of the training set."""
     train, held_out = jax.device_put(batches.hold_out(dataset.train))
     epochs = max(1, options.epochs // 2)
     accuracy = {}
     for name in choices.OPTIMIZERS:
-        runs = sweep(options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
-        final = runs.results.metrics["accuracy"][..., -1]
-        accuracy[name] = np.where(runs.diverged, np.nan, final).mean(axis=-1)
+        found = sweep(kept, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
+        final = found.results.metrics["accuracy"][..., -1]
+        accuracy[name] = np.where(found.diverged, np.nan, final).mean(axis=-1)
     plots.heat_map(
-        options.out / "rates.png",
+        kept.folder / "rates.png",
         np.array(list(accuracy.values())),
         list(accuracy),
         [f"{rate:g}" for rate in RATES],
@@ -189,6 +188,26 @@ def report(
                 sooner = f"{gain.difference:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
         mean, _, low, high = accuracy[name]
         print(f"{name:11}{rates[name]:>6g}  {took:22}{sooner:22}{mean:.4f} [{low:.4f}, {high:.4f}]")
+
+
+def draw(
+    out: Path,
+    options: Options,
+    dataset: data.Dataset,
+    curves: dict[str, np.ndarray],
+    accuracy: dict[str, ensembles.Summary],
+) -> None:
+    """Accuracy after each epoch, and at the end."""
+    plots.bands(
+        out / "curves.png",
+        np.arange(1, options.epochs + 1),
+        {name: ensembles.summarise(curve, axis=0) for name, curve in curves.items()},
+        ("epoch", "test accuracy"),
+        f"{dataset.name}: mean of {options.seeds} seeds, and its 95 % interval",
+    )
+    ranked = dict(sorted(accuracy.items(), key=lambda item: -item[1].mean))
+    title = f"{dataset.name}, {options.epochs} epochs, {options.seeds} seeds"
+    plots.ranking(out / "ranking.png", ranked, "test accuracy, with 95 % interval", title)
 
 
 # --- balls and valleys -------------------------------------------------------------------------------
@@ -260,4 +279,4 @@ def show_valley(out: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    command.run(main, Options)
+    command.run(main, Options, partial(command.resumed, NAME))

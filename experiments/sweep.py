@@ -10,7 +10,7 @@ Accuracies are on a validation split, the last tenth of the training examples; `
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,22 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxnaive import batches, choices, command, data, ensembles, files, layers, optimizers, plots, training
+from jaxnaive import (
+    batches,
+    choices,
+    command,
+    data,
+    ensembles,
+    files,
+    layers,
+    optimizers,
+    plots,
+    runs,
+    training,
+)
 from jaxnaive.batches import Examples
+
+NAME = "sweep"  # of its runs
 
 
 @dataclass(frozen=True)
@@ -53,15 +67,17 @@ class Options:
     """bytes that the runs may take at a time"""
     one_by_one: bool = False
     """do the same runs one after another too, and say how much longer that takes"""
-    out: Path = Path("runs/sweep")
-    """folder for the results"""
+    out: Path | None = None
+    """folder for the run; by default runs/sweep-1, or the first such one that is not there yet"""
+    resume: bool = False
+    """go on with the run in --out, by default the last one, and with its options"""
 
 
 def main(options: Options) -> dict[str, ensembles.Runs]:
     """Returns the runs of each optimizer."""
     with command.usage():
         check(options)
-        files.make_folder(options.out)
+        files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
     train, test = (dataset.train, dataset.test) if options.test else batches.hold_out(dataset.train)
     train, test = jax.device_put((train, test))
@@ -73,32 +89,26 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
         grid["decay"] = options.decay
     kind = "test" if options.test else "validation"
     print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
-    sweeps = {}
-    for name in options.optimizer:
-        run = make_run(options, choices.optimizer(name), dataset, len(train.labels))
-        with command.usage():
-            needed, _ = ensembles.bytes_of_a_run(run, grid, (train, test))
-            count = np.prod([*map(len, grid.values()), options.seeds])
-            print(f"{name}: {count} runs, about {needed:,} bytes each")
-            progress = partial(tqdm, desc=name, unit="chunk")
-            started = time.perf_counter()
-            sweeps[name] = ensembles.sweep(run, keys, grid, (train, test), options.memory, progress)
-            seconds = time.perf_counter() - started
-        if options.one_by_one:
-            alone = seconds_one_by_one(run, keys, grid, (train, test))
-            print(f"{name}: {seconds:.1f} s as one program, {alone:.1f} s one by one", end=" ")
-            print(f"(both with compiling): {alone / seconds:.2f} times as fast")
-    rows = table(sweeps)
-    width = max(9, *map(len, sweeps))
-    print(f"\n{'optimizer':{width}}" + "".join(f"{name:>15}" for name in grid) + f"   {kind} accuracy")
-    for row in rows:
-        values = "".join(f"{row[name]:>15g}" for name in grid)
-        lost = f"   {row['diverged']} of {options.seeds} diverged" if row["diverged"] else ""
-        print(f"{row['optimizer']:{width}}{values}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
-    described = {"options": asdict(options) | {"out": str(options.out)}, "accuracy": kind, "rows": rows}
-    files.write_json(options.out / "sweep.json", described)
-    draw(options.out / "sweep.png", sweeps, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
-    print(f"saved {options.out}/: sweep.json, sweep.png")
+    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
+        sweeps = {}
+        for name in options.optimizer:
+            run = make_run(options, choices.optimizer(name), dataset, len(train.labels))
+            with command.usage():
+                needed, _ = ensembles.bytes_of_a_run(run, grid, (train, test))
+                count = np.prod([*map(len, grid.values()), options.seeds])
+                print(f"{name}: {count} runs, about {needed:,} bytes each")
+                progress = partial(tqdm, desc=name, unit="chunk")
+                remember = partial(kept.remember, name)
+                started = time.perf_counter()
+                sweeps[name] = ensembles.sweep(
+                    run, keys, grid, (train, test), options.memory, progress, remember
+                )
+                seconds = time.perf_counter() - started
+            if options.one_by_one:
+                alone = seconds_one_by_one(run, keys, grid, (train, test))
+                print(f"{name}: {seconds:.1f} s as one program, {alone:.1f} s one by one", end=" ")
+                print(f"(both with compiling): {alone / seconds:.2f} times as fast")
+        report(kept, sweeps, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
     return sweeps
 
 
@@ -156,23 +166,39 @@ def seconds_one_by_one(
 def table(sweeps: dict[str, ensembles.Runs]) -> list[dict[str, Any]]:
     """A row a point of the grid: final accuracy over seeds, the best first."""
     rows = []
-    for name, runs in sweeps.items():
-        final = runs.results.metrics["accuracy"][..., -1]
+    for name, found in sweeps.items():
+        final = found.results.metrics["accuracy"][..., -1]
         for place in np.ndindex(final.shape[:-1]):
             summary = ensembles.summarise(final[place])
-            point = {axis: float(runs.axes[axis][at]) for axis, at in zip(runs.axes, place, strict=False)}
+            point = {axis: float(found.axes[axis][at]) for axis, at in zip(found.axes, place, strict=False)}
             numbers = {part: float(getattr(summary, part)) for part in summary._fields}
-            rows.append({"optimizer": name, **point, **numbers, "diverged": int(runs.diverged[place].sum())})
+            rows.append({"optimizer": name, **point, **numbers, "diverged": int(found.diverged[place].sum())})
     return sorted(rows, key=lambda row: -row["mean"])
+
+
+def report(kept: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> None:
+    """Print a line a point of the grid, the best first; save them, and a heat map."""
+    rows = table(sweeps)
+    width = max(9, *map(len, sweeps))
+    *axes, _ = values = next(iter(sweeps.values())).axes
+    seeds = len(values["seed"])
+    print(f"\n{title}\n{'optimizer':{width}}" + "".join(f"{name:>15}" for name in axes))
+    for row in rows:
+        point = "".join(f"{row[name]:>15g}" for name in axes)
+        lost = f"   {row['diverged']} of {seeds} diverged" if row["diverged"] else ""
+        print(f"{row['optimizer']:{width}}{point}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
+    files.write_json(kept.folder / "sweep.json", {"title": title, "config": kept.config, "rows": rows})
+    draw(kept.folder / "sweep.png", sweeps, title)
+    print(f"saved {kept.folder}/: sweep.json, sweep.png")
 
 
 def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
     """Final accuracy over the learning rate (a column each) and all else (a row each)."""
     rows, values = [], []
-    for name, runs in sweeps.items():
-        final = np.where(runs.diverged, np.nan, runs.results.metrics["accuracy"][..., -1]).mean(axis=-1)
+    for name, found in sweeps.items():
+        final = np.where(found.diverged, np.nan, found.results.metrics["accuracy"][..., -1]).mean(axis=-1)
         for place, line in enumerate(final.reshape(len(final), -1).T):
-            decay = f", decay {runs.axes['decay'][place]:g}" if "decay" in runs.axes else ""
+            decay = f", decay {found.axes['decay'][place]:g}" if "decay" in found.axes else ""
             rows.append(name + decay)
             values.append(line)
     columns = [f"{rate:g}" for rate in next(iter(sweeps.values())).axes["learning_rate"]]
@@ -180,4 +206,4 @@ def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, Options)
+    command.run(main, Options, partial(command.resumed, NAME))

@@ -12,7 +12,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +22,9 @@ import jaxlib
 import tyro
 
 from jaxnaive import runs
+
+RUNS = Path("runs")
+ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
 
 Options = TypeVar("Options")
 
@@ -63,6 +67,50 @@ def run(
         _fail(f"error: {_describe(error)}", 1)
 
 
+def open_run(
+    name: str, options: Any, about: Mapping[str, Any]
+) -> contextlib.AbstractContextManager[runs.Run]:
+    """The run of an experiment on disk: in ``--out``, or in the first of ``runs/NAME-1, -2, ...`` to be free.
+
+    Args:
+      name: of the experiment.
+      options: a dataclass with ``out`` and ``resume``.
+      about: what the result depends on besides the options, as :func:`jaxnaive.runs.open` takes it.
+    """
+    given = {option: value for option, value in asdict(options).items() if option not in ELSEWHERE}
+    folder = options.out or runs.new_folder(RUNS, name)
+    return runs.open(folder, {"experiment": name} | given | dict(about), options.resume)
+
+
+def resumed(name: str, options: Options) -> Options | None:
+    """What a run that goes on takes for its defaults: its own options.
+
+    Args:
+      name: of the experiment.
+      options: as they were given, a dataclass with ``out`` and ``resume``.
+
+    Raises:
+      RefusedError: there is no run to go on with.
+      ValueError: it is another experiment's, or damaged.
+    """
+    given: Any = options
+    if not given.resume:
+        return None
+    folder = given.out or runs.last_folder(RUNS, name)
+    stored = runs.stored_config(folder)
+    if stored.get("experiment") != name:
+        raise runs.RefusedError(f"{folder}: got a run of {stored.get('experiment')}, expected one of {name}")
+    try:
+        own = {
+            field.name: _as_option(stored[field.name])
+            for field in fields(given)
+            if field.name not in ELSEWHERE
+        }
+    except KeyError as error:
+        raise ValueError(f"{folder}: its configuration has no {error}; another jaxnaive wrote it") from error
+    return type(options)(**own, out=folder, resume=True)
+
+
 @contextlib.contextmanager
 def usage() -> Iterator[None]:
     """Inside it a ``ValueError`` is about the options, not about data, as is a file in a folder's place."""
@@ -92,6 +140,10 @@ def use_compile_cache() -> None:
             jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _as_option(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _parse(options: type[Options], default: Options | None = None) -> Options:

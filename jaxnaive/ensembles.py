@@ -95,6 +95,7 @@ def sweep(
     shared: Sequence[PyTree] = (),
     memory: int = MEMORY,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    remember: Callable[[str, Callable[[], Any], Any], Any] = lambda name, compute, like: compute(),
 ) -> Runs:
     """Do ``run(key, *shared, **hyper_parameters)`` for every key and every combination of the grid.
 
@@ -109,6 +110,8 @@ def sweep(
         becomes a part of the program, and MNIST trebles the time to compile one.
       memory: bytes that the runs may take, by an estimate that does not know what the compiler will fuse.
       progress: wraps the list of chunks, to show how far it is; such as ``tqdm``.
+      remember: given a chunk's name, a function that computes its results and their shapes, returns the
+        results; such as ``runs.Run.remember``, which has them from the disk if they were computed before.
 
     Raises:
       ValueError: no keys, an empty grid, or runs that do not fit into the memory; before compiling.
@@ -135,7 +138,8 @@ def sweep(
 
         return jax.vmap(lambda key: jax.vmap(lambda point: one(key, point))(points))(keys)
 
-    program = chunk.lower(keys[:seeds_at_once], points[:points_at_once], shared).compile()
+    first = (keys[:seeds_at_once], points[:points_at_once], shared)
+    program, like = chunk.lower(*first).compile(), jax.eval_shape(chunk, *first)
 
     def results_from(start: tuple[int, int]) -> PyTree[np.ndarray]:
         seed, point = start
@@ -143,9 +147,9 @@ def sweep(
         seeds = np.minimum(np.arange(seed, seed + seeds_at_once), len(keys) - 1)
         places = np.minimum(np.arange(point, point + points_at_once), len(points) - 1)
         kept = (slice(len(keys) - seed), slice(len(points) - point))
-        return jax.tree.map(
-            lambda array: np.asarray(array)[kept], program(keys[seeds], points[places], shared)
-        )
+        name = f"{seeds_at_once}-seeds-from-{seed}-{points_at_once}-points-from-{point}"
+        results = remember(name, lambda: program(keys[seeds], points[places], shared), like)
+        return jax.tree.map(lambda array: np.asarray(array)[kept], results)
 
     starts = list(
         itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))

@@ -8,9 +8,10 @@
 
 A run is a folder: ``config.json``; ``metrics.jsonl``, a line a step; ``checkpoints``, from that of epoch 0
 on, of which the last two and the best are kept; and whatever the program adds. A checkpoint knows how long
-the log was when it was made, so that both always tell the same story. At every moment, also when the process
-is killed or the power fails, the folder holds all epochs that were saved. There may be one process in it at
-a time.
+the log was when it was made, so that both always tell the same story. A program that has parts instead of
+epochs, such as the chunks of a sweep, gives each of them to ``run.remember``, which keeps it in ``parts``. At
+every moment, also when the process is killed or the power fails, the folder holds all that was saved. There
+may be one process in it at a time.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ import platform
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,17 +57,14 @@ class Run:
     def __init__(self, folder: Path, config: dict[str, Any], stored: dict[str, Any] | None) -> None:
         self.folder = folder
         self.config = config
+        self.resumed = stored is not None
         self._stored = stored  # configuration of the run that is there, if there is one
         self.epoch = 0  # how many are saved
         self._ready = False  # since restore()
+        self._beginning = threading.Lock()
         self._losses: dict[int, float] = {}  # means of the epochs whose checkpoints are there
         self._log_bytes = 0
         self._received: list[int] = []  # signals
-
-    @property
-    def resumed(self) -> bool:
-        """Whether the folder held the run before."""
-        return self._stored is not None
 
     @property
     def log(self) -> Path:
@@ -91,11 +89,45 @@ class Run:
         else:
             files.write(self.log, b"")
             self._checkpoint(state, 0, None)
-        # Last, because this is what makes the folder a run.
-        if self.config != self._stored:
-            files.write_json(self.folder / "config.json", {"format": FORMAT} | self.config)
+        self._begin()  # last, because this is what makes the folder a run
         self._ready = True
         return state
+
+    def remember(self, group: str, name: str, compute: Callable[[], Any], like: Any) -> Any:
+        """A part of the run: computed and kept, or read if it was; then leave, if a signal asked for it.
+
+        May be called from several threads, and instead of :meth:`restore` and :meth:`save`.
+
+        Args:
+          group: of parts, and their folder.
+          name: of the part in it, and of its file.
+          compute: makes it, a pytree of arrays.
+          like: a tree of the same structure, shapes and dtypes.
+
+        Raises:
+          OSError: the part cannot be written. Those before it are kept.
+          Stopped: SIGINT or SIGTERM came; the part is kept.
+        """
+        path = self.folder / "parts" / group / f"{name}.safetensors"
+        with self._beginning:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._begin()
+        if path.exists():
+            try:
+                kept, about = checkpoints.load(path, {"part": like})
+                if about["config"] == self.config:  # but for the number of epochs, it is
+                    return kept["part"]
+            except ValueError as error:
+                logger.warning("%s; computing it again", error)
+        part = compute()
+        checkpoints.save(path, {"part": part}, {"config": self.config})
+        self.leave_if_asked()
+        return part
+
+    def _begin(self) -> None:
+        if self.config != self._stored:
+            files.write_json(self.folder / "config.json", {"format": FORMAT} | self.config)
+            self._stored = self.config
 
     def save(self, state: Any, loss: Any) -> None:
         """Log an epoch's losses and save the state after it; then leave, if a signal asked for it.
@@ -151,9 +183,8 @@ class Run:
         """Raise :class:`Stopped` if SIGINT or SIGTERM came."""
         if self._received:
             name = signal.Signals(self._received[0]).name
-            logger.warning(
-                "stopped by %s after epoch %d; resume with --resume --out %s", name, self.epoch, self.folder
-            )
+            after = f" after epoch {self.epoch}" if self._ready else ""
+            logger.warning("stopped by %s%s; resume with --resume --out %s", name, after, self.folder)
             raise Stopped(128 + self._received[0])
 
     def _restored(self, state: State) -> State:

@@ -77,6 +77,34 @@ def test_what_runs_share_is_the_same_as_what_they_close_over(run, toy):
     np.testing.assert_allclose(shared.results.loss, closed.results.loss, rtol=1e-5)
 
 
+def test_what_is_remembered_is_not_done_again(run):
+    grid = {"learning_rate": [0.01, 0.03, 0.1, 0.3, 0.5]}
+    kept, computed = {}, []
+
+    def remember(name, compute, like):
+        if name not in kept:
+            computed.append(name)
+            kept[name] = compute()
+        assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), kept[name]) == jax.tree.map(
+            lambda leaf: (leaf.shape, leaf.dtype), like
+        )
+        return kept[name]
+
+    whole = ensembles.sweep(run, KEYS, grid, memory=90_000, remember=remember)
+    assert len(computed) > 2
+    for name in computed[1:]:
+        del kept[name]
+    first, *rest = computed
+    kept[first] = jax.tree.map(lambda leaf: leaf + 1, kept[first])
+    computed.clear()
+    again = ensembles.sweep(run, KEYS, grid, memory=90_000, remember=remember)
+    assert sorted(computed) == sorted(rest)
+    differs = again.results.loss[..., 0] != whole.results.loss[..., 0]
+    assert (
+        0 < differs.sum() < differs.size and np.ptp((again.results.loss - whole.results.loss)[differs]) < 1e-5
+    )
+
+
 def test_a_sweep_that_is_interrupted_does_not_start_the_chunks_that_wait(run):
     started = []
 

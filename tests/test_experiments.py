@@ -434,7 +434,7 @@ def test_s54_s88_any_grid_from_the_command_line(tmp_path, capsys):
     assert runs["sgd"].results.loss.shape == (2, 2, 2)
     assert runs["sgd"].diverged.tolist() == [[False, False], [True, True]]
     saved = json.loads((tmp_path / "sweep.json").read_text())
-    assert saved["options"]["learning_rate"] == [0.05, 1e30] and len(saved["rows"]) == 4
+    assert saved["config"]["learning_rate"] == [0.05, 1e30] and len(saved["rows"]) == 4
     assert saved["rows"][0]["optimizer"] == "momentum" and saved["rows"][-1]["diverged"] == 2
     printed = capsys.readouterr().out
     assert "2 of 2 diverged" in printed

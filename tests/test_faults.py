@@ -386,6 +386,33 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(home, tmp_path)
     assert code == 0 and json.loads((stopped / "certificate.json").read_text())["epochs"] == 402
 
 
+def test_a_sweep_is_resumed_and_refused(home, tmp_path):
+    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
+    grid = ("--dataset", "digits", "--hidden", 16, "--seeds", 6, "--epochs", 100, "--memory", 2_000_000)
+    process = start(home, "experiments/sweep.py", *grid, "--out", stopped)
+    while not (parts := list(stopped.glob("parts/*/[!.]*"))) and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    code, _, err = finish(process)
+    assert code == 143 and f"stopped by SIGTERM; resume with --resume --out {stopped}" in err, err
+    kept = {path: path.stat().st_mtime_ns for path in parts}
+
+    for arguments, message in {
+        "": "holds a run; go on with it by --resume",
+        "--resume --seeds 5": "seeds: got 5, but the run in .* has 6",
+    }.items():
+        code, _, err = finish(start(home, "experiments/sweep.py", *arguments.split(), "--out", stopped))
+        assert code == 2 and re.fullmatch(f"jaxnaive: error: .*{message}.*\n", err), err
+    code, _, err = finish(mnist(home, "--resume", "--out", stopped))
+    assert code == 2 and "got a run of sweep, expected one of mnist" in err
+
+    assert finish(start(home, "experiments/sweep.py", "--resume", "--out", stopped))[0] == 0
+    assert finish(start(home, "experiments/sweep.py", *grid, "--out", straight))[0] == 0
+    assert len(list(stopped.glob("parts/*/*"))) > len(kept)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert (stopped / "sweep.json").read_bytes() == (straight / "sweep.json").read_bytes()
+
+
 def test_other_data_is_not_what_the_run_was_on(home, tmp_path):
     path, out = tmp_path / "my.npz", tmp_path / "out"
     images, labels = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from pathlib import Path
 
 import jax
@@ -213,6 +214,48 @@ def saved(folder, epochs, config=CONFIG, first_loss=1.0):
 def restored(folder, config=CONFIG):
     with runs.open(folder, config, resume=True) as run:
         return int(run.restore(STATE)["count"]), run.epoch, [loss.tolist() for loss in run.losses()]
+
+
+def test_parts_are_computed_once_and_again_when_damaged_or_of_another_configuration(tmp_path, caplog):
+    made = []
+
+    def remembered(config=CONFIG, name="first"):
+        with runs.open(tmp_path, config) as run:
+            return run.remember("all", name, lambda: made.append(name) or {"loss": jnp.arange(3.0)}, like)
+
+    like = {"loss": jax.ShapeDtypeStruct((3,), jnp.float32)}
+    for _ in range(2):
+        assert_trees_close(remembered(), {"loss": jnp.arange(3.0)})
+    assert made == ["first"] and runs.stored_config(tmp_path) == CONFIG
+    remembered(name="second")
+    assert made == ["first", "second"]
+    part = tmp_path / "parts" / "all" / "first.safetensors"
+    part.write_bytes(part.read_bytes()[:-1])
+    assert_trees_close(remembered(), {"loss": jnp.arange(3.0)})
+    assert made == ["first", "second", "first"] and "computing it again" in caplog.text
+    remembered({**CONFIG, "epochs": 5})  # what may grow may change a part all the same
+    assert made == ["first", "second", "first", "first"]
+    with pytest.raises(runs.RefusedError, match=r"rate: got 0.2, but the run in .* has 0.1"):
+        remembered({**CONFIG, "epochs": 5, "rate": 0.2})
+
+
+def test_a_signal_during_a_part_keeps_it_and_leaves(tmp_path, caplog):
+    def compute():
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while not run._received and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return STATE
+
+    with pytest.raises(runs.Stopped) as stopped, runs.open(tmp_path, CONFIG) as run:
+        run.remember("all", "first", compute, STATE)
+        pytest.fail("went on")
+    assert (
+        stopped.value.code == 143
+        and f"stopped by SIGTERM; resume with --resume --out {tmp_path}" in caplog.text
+    )
+    with runs.open(tmp_path, CONFIG) as run:
+        run.remember("all", "first", lambda: pytest.fail("computed again"), STATE)
 
 
 def content(folder):
