@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -175,6 +176,51 @@ def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -
     axes.margins(x=0.15, y=0.15)
     axes.set(xlabel=label, title=title)
     axes.grid(axis="x", alpha=0.3)
+    figures.save(figure, path)
+
+
+def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
+    """Whole processes and single epochs of those that took part, the first of them as the measure.
+
+    Args:
+      path: the PNG file to write.
+      rows: for each entrant the seconds of an ``epoch``, and of whole processes by their kind: ``seconds``,
+        the ``least`` and the ``most``. What is not there is left out.
+      title: what was raced, and where.
+    """
+    figure = figures.new(11.0, 1.4 + 0.36 * len(rows))
+    whole, epoch = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    measure = next(iter(rows.values()))
+    kinds = ("same recipe", "own recipe", "as the book")
+    styles = dict(zip(kinds, (("tab:blue", "o"), ("tab:orange", "D"), ("tab:red", "s")), strict=True))
+    for place, row in enumerate(rows.values()):
+        present = [kind for kind in kinds if kind in row]
+        for kind in present:
+            color, marker = styles[kind]
+            whole.plot([row[kind]["least"], row[kind]["most"]], [place, place], color=color, linewidth=1)
+            whole.plot(row[kind]["seconds"], place, marker, color=color, markersize=5)
+        if present:
+            last = max(row[kind]["most"] for kind in present)
+            ratio = min(row[kind]["ratio"] for kind in present)
+            whole.text(last * 1.1, place, f"{ratio:.1f} x", va="center", fontsize=8)
+        if "epoch" in row:
+            epoch.barh(place, row["epoch"], height=0.5, color="tab:blue", alpha=0.7)
+            ratio = row["epoch"] / measure["epoch"]
+            epoch.text(row["epoch"] * 1.05, place, f"{ratio:.1f} x", va="center", fontsize=8)
+    for kind, (color, marker) in styles.items():
+        if any(kind in row for row in rows.values()):
+            whole.plot([], [], marker, color=color, label=kind)
+    whole.set_yticks(range(len(rows)), rows)
+    whole.invert_yaxis()
+    whole.set(xscale="log", xlabel="seconds, from start to end of the process; median, least, most")
+    whole.set_title("to 98 % test accuracy", fontsize=10)
+    whole.legend(loc="lower right", fontsize=8)
+    epoch.set(xscale="log", xlabel="seconds")
+    epoch.set_title("an epoch after the first, batches of 128", fontsize=10)
+    for axes in (whole, epoch):
+        axes.margins(x=0.15)
+        axes.grid(axis="x", alpha=0.3, which="both")
+    figure.suptitle(title)
     figures.save(figure, path)
 
 

@@ -1,8 +1,11 @@
 """How long functions take, next to each other: on a shared machine only the ratio of times means much."""
 
+import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,3 +28,12 @@ def medians(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | i
                 jax.block_until_ready(function())
             record.append((time.perf_counter() - start) / repeats)
     return [statistics.median(record[1:]) for record in times]
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    try:
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()

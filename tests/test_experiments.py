@@ -335,10 +335,13 @@ def test_s50_the_four_steps_are_timed_one_by_one(capsys):
 
     costs = steps.main(steps.Options(batch_size=64))
     lines = capsys.readouterr().out.splitlines()
-    assert len(costs) == 4 and len(lines) == 5
-    assert costs["2, 3 run forward, loss"] > 0 and costs["4a gradient"] > 0
-    shares = [int(line.split("us")[1].strip("% ")) for line in lines[1:]]
+    assert len(costs.seconds) == 4 and len(lines) == 7
+    assert costs.seconds["2, 3 run forward, loss"] > 0 and costs.seconds["4a gradient"] > 0
+    shares = [int(re.findall(r"(-?\d+)%", line)[0]) for line in lines[2:6]]
     assert abs(sum(shares) - 100) <= 2
+    # 784 x 512 and 512 x 10 multiplications an example forward; both again, and 512 x 10, for the gradient
+    products = sum(costs.least.values()) * costs.rate / 2 / 64
+    assert products == pytest.approx(2 * 784 * 512 + 3 * 512 * 10)
     with pytest.raises(command.UsageError, match="batch size: got 0"):
         steps.main(steps.Options(batch_size=0))
 

@@ -1,0 +1,42 @@
+"""Flax NNX, with optax."""
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
+from experiments.peers.optax_optimizer import make_optimizer
+
+
+class Model(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.hidden = nnx.Linear(784, HIDDEN, rngs=rngs)
+        self.output = nnx.Linear(HIDDEN, CLASSES, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.output(nnx.relu(self.hidden(x)))
+
+
+def loss_fn(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
+    return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
+
+
+@nnx.jit
+def step(model: Model, optimizer: nnx.Optimizer, x: jax.Array, y: jax.Array) -> None:
+    optimizer.update(model, nnx.grad(loss_fn)(model, x, y))
+
+
+def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
+    x, y = features(data.train_images), data.train_labels
+    model = Model(nnx.Rngs(seed))
+    optimizer = nnx.Optimizer(model, make_optimizer(recipe, len(y)), wrt=nnx.Param)
+    rng = np.random.default_rng(seed)
+    for _ in range(recipe.epochs):
+        order = rng.permutation(len(y))
+        for start in range(0, len(y), recipe.batch_size):
+            batch = order[start : start + recipe.batch_size]
+            step(model, optimizer, x[batch], y[batch])
+        jax.block_until_ready(nnx.state(model))
+        lap()
+    return np.asarray(nnx.jit(lambda model, x: model(x))(model, features(data.test_images))).argmax(axis=1)

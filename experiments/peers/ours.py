@@ -1,0 +1,26 @@
+"""jaxnaive: an epoch is one compiled scan, and the images stay uint8."""
+
+import jax
+import numpy as np
+
+from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe
+from jaxnaive import command, layers, optimizers, training
+from jaxnaive.batches import Examples
+
+command.use_compile_cache()
+
+
+def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
+    rate = recipe.rate(len(data.train_labels), jax.numpy.minimum)
+    job = training.Recipe(
+        layers.mlp(784, HIDDEN, CLASSES),
+        getattr(optimizers, recipe.optimizer)(rate),
+        batch_size=recipe.batch_size,
+    )
+    examples = jax.device_put(Examples(data.train_images, data.train_labels))
+    state = training.start(jax.random.key(seed), job)
+    for _ in range(recipe.epochs):
+        state, loss = training.train_epoch(state, examples, job)
+        loss.block_until_ready()
+        lap()
+    return np.asarray(training.predict(state.params, data.test_images, job.model)).argmax(axis=1)
