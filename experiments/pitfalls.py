@@ -164,9 +164,7 @@ class Pitfall(NamedTuple):
     line: str  # as it stands in the notes
     correct: str
     in_jax: Callable[[Dataset], str]  # runs the line; returns what came of it, or raises
-    guard: Callable[
-        [Dataset], Any
-    ]  # hands the same to jaxnaive, which raises, or returns what it does instead
+    guard: Callable[[Dataset], Any]  # hands the same to jaxnaive; raises, or returns what happens instead
     broken: Change | None = None  # of a silent bug, to measure what it costs
     right: Change = lambda run, dataset: run  # what to compare with
 
@@ -229,14 +227,17 @@ def gradient_of_a_method(dataset: Dataset) -> str:
     return f"{len(jax.grad(loss)(layer.weights))} gradients"
 
 
-def update_of_a_shorter_list(dataset: Dataset) -> str:
-    """With ``=`` for ``+=`` the list is that of the last layer."""
+def gradients_of_a_shorter_list(dataset: Dataset) -> str:
+    """The alarm would have told of B2; it is needed for a list too short, such as by ``=`` for ``+=``."""
+
+    def loss(weights: list[jax.Array]) -> jax.Array:
+        return cross_entropy(forward(first.weights() + weights, images), labels).mean()
+
+    (images, labels), (first, last) = some(dataset), naive_layers(dataset)
     weights = []
-    for layer in naive_layers(dataset):
+    for layer in (first, last):
         weights = layer.weights()
-    gradients = ["of w1", "of b1", "of w2", "of b2"]
-    updated = list(zip(gradients, weights, strict=False))
-    return f"the loop over zip(gradients, weights) ends after {len(updated)} of {len(gradients)} arrays"
+    return f"gradients of {len(jax.grad(loss)(weights))} arrays of 4; the others keep their first values"
 
 
 B1 = Pitfall(
@@ -264,7 +265,7 @@ B3 = Pitfall(
     "a layer is missing in the list of weights",
     "#assert len(model.weights) == 4",
     "assert len(model.weights) == 4",
-    update_of_a_shorter_list,
+    gradients_of_a_shorter_list,
     lambda dataset: network(dataset).forward(network(dataset).init(KEY)[1:], some(dataset)[0]),
     broken=lambda run, dataset: run._replace(listed=2),
 )
@@ -276,12 +277,13 @@ B3 = Pitfall(
 def batches_of_other_labels(dataset: Dataset) -> str:
     """The notes' loop on what the notes hand it: the test images, and the labels of the training images."""
     generator = BatchGenerator(flat(dataset.test.images), dataset.train.labels)
+    weights = one_network(dataset)
     for count in range(generator.num_batches):
         images, labels = generator.next()
         try:
-            cross_entropy(forward(one_network(dataset), images / 255), labels)
+            cross_entropy(forward(weights, images / 255), labels)
         except TypeError as error:
-            raise TypeError(f"in batch {count}, after {count} updates on wrong pairs: {error}") from error
+            raise TypeError(f"only in batch {count}, after {count} of wrong pairs: {error}") from error
     return f"{generator.num_batches} batches"
 
 
@@ -345,6 +347,13 @@ B5_SMALL = B5._replace(
 # --- B6 to B8: one wrong name, three consequences ------------------------------------------------------
 
 
+def loss_of_other_images(dataset: Dataset) -> str:
+    train_images, labels = flat(dataset.test.images), dataset.train.labels
+    batch, its_labels = BatchGenerator(train_images / 255, labels).next()
+    loss = cross_entropy(forward(one_network(dataset), batch), its_labels).mean()
+    return f"{len(train_images):,} images, {len(labels):,} labels of others; batch 0 has a loss of {loss:.1f}"
+
+
 def other_images(run: Training, dataset: Dataset) -> Training:
     images = flat(dataset.test.images)
     return run._replace(images=images, epochs=[rows % len(images) for rows in run.epochs])
@@ -361,10 +370,7 @@ B6 = Pitfall(
     "test images in place of training images",
     "train_images = test_images.reshape((10000, 28 * 28))",
     "test_images = test_images.reshape((10000, 28 * 28))",
-    lambda dataset: (
-        f"{len(dataset.test.images):,} images, {len(dataset.train.labels):,} labels of others, and "
-        f"{len(dataset.test.images) // DEFAULT_BATCH_SIZE} batches of {DEFAULT_BATCH_SIZE} that fit"
-    ),
+    loss_of_other_images,
     lambda dataset: training.train(
         KEY, Examples(dataset.test.images, dataset.train.labels), recipe(dataset), epochs=1
     ),
@@ -599,13 +605,16 @@ class Row(NamedTuple):
 
 
 def main(options: Options) -> list[Row]:
+    """Returns what became of each, in order."""
     with command.usage():
-        command.check_at_least("examples", options.examples, DEFAULT_BATCH_SIZE)
+        command.check_at_least("examples", options.examples, 2 * DEFAULT_BATCH_SIZE)
         command.check_at_least("epochs", options.epochs, 2)
         command.check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
         files.make_folder(options.out)
     dataset = data.load(options.dataset)
+    with command.usage():
+        check(dataset)
     run = as_it_should_be(options, dataset)
     # What JAX does by itself, whatever is set around this program.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
@@ -615,11 +624,21 @@ def main(options: Options) -> list[Row]:
             for pitfall in tqdm(PITFALLS, desc="pitfalls", unit="bug")
         ]
     report(rows)
-    pairs = [plots.Pair(f"{row.id}  {row.title}", row.right, row.broken) for row in rows]
+    pairs = [plots.Pair(f"{row.id}  {row.title}", row.right, row.broken, told(row)) for row in rows]
     title = f"The bugs of the notes in JAX: {dataset.name}, {options.seeds} seeds"
     plots.pairs(options.out / "pitfalls.png", pairs, "test accuracy, with standard deviation", title)
     print(f"saved {options.out}/pitfalls.png")
     return rows
+
+
+def check(dataset: Dataset) -> None:
+    """Raise ``ValueError`` unless it is like the notes' data: some of the bugs need just that."""
+    classes, images = len(dataset.class_names), dataset.train.images
+    if classes != BATCH_SIZE or images.dtype != np.uint8:
+        raise ValueError(
+            f"dataset: got {images.dtype} in {classes} classes, expected grey values (uint8) in "
+            f"{BATCH_SIZE}, as in mnist, fashion_mnist, kmnist, digits"
+        )
 
 
 def become(pitfall: Pitfall, run: Training, dataset: Dataset, right: ensembles.Summary) -> Row:
@@ -644,6 +663,11 @@ def outcome(action: Callable[[Dataset], Any], dataset: Dataset) -> tuple[str, bo
         return f"{type(error).__name__}: {first}", False
 
 
+def told(row: Row) -> str:
+    """What one is told of a bug in plain JAX."""
+    return "silent" if row.silent else f"raises {row.in_jax.partition(':')[0]}"
+
+
 def report(rows: list[Row]) -> None:
     """Each pitfall in full, then all of them in a line each."""
     for row in rows:
@@ -652,11 +676,12 @@ def report(rows: list[Row]) -> None:
             ("notes", row.line), ("should be", row.correct), ("JAX", row.in_jax), ("jaxnaive", row.guard)
         ):  # fmt: skip
             print(textwrap.fill(f"{name:10}{text}", 110, initial_indent="    ", subsequent_indent=" " * 14))
-    print(f"\n{'':5}{'':46}{'in JAX':10}{'right':18}broken: test accuracy")
+    print(f"\n{'':51}{'in JAX':26}{'test accuracy, right':22}broken")
     for row in rows:
         numbers = [f"{s.mean:.4f} +- {s.sd:.4f}" for s in (row.right, row.broken) if s is not None]
-        how = "silent" if row.silent else "raises"
-        print(f"{row.id:5}{row.title:46}{how:10}{''.join(f'{number:18}' for number in numbers)}".rstrip())
+        line = f"{row.id:5}{row.title:46}{told(row):26}{''.join(f'{number:22}' for number in numbers)}"
+        print(line.rstrip())
+    print(f"{sum(row.silent for row in rows)} of {len(rows)} are silent in JAX")
 
 
 if __name__ == "__main__":

@@ -185,6 +185,7 @@ class Pair(NamedTuple):
     name: str
     right: Summary | None
     broken: Summary | None
+    told: str = ""  # what is said where there are no numbers
 
 
 def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
@@ -192,7 +193,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
 
     Args:
       path: the PNG file to write.
-      rows: from the top; a mistake without numbers is marked as one that raises.
+      rows: from the top; a mistake without numbers shows what one is told instead.
       label: what the numbers are.
       title: what it shows.
     """
@@ -201,7 +202,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
     for place, row in enumerate(rows):
         if row.right is None or row.broken is None:
             axes.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
-            axes.text(0.5, place, "raises", color="0.4", ha="center", va="center", fontsize=9)
+            axes.text(0.5, place, row.told, color="0.4", ha="center", va="center", fontsize=9)
             continue
         axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
         for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):

@@ -170,10 +170,12 @@ def test_s78_b3_a_wrong_number_of_features_or_layers_is_refused():
         model.forward(params[:1], jnp.ones((2, 784)))
 
 
-def test_b1_b2_a_method_in_the_place_of_parameters_is_refused():
+def test_b1_b2_a_function_in_the_place_of_parameters_is_refused(as_a_user):
     model = layers.mlp(784, 512, 10)
-    with pytest.raises(ValueError, match="parameters: got a method, expected a tuple of 2, an entry a layer"):
-        model.forward(NOTES.init.__call__, jnp.ones((2, 784)))
+    with pytest.raises(
+        ValueError, match="parameters: got a function, expected a tuple of 2, an entry a layer"
+    ):
+        model.forward(NOTES.init, jnp.ones((2, 784)))
 
 
 def test_b8_grey_values_that_nobody_scaled_are_refused_by_the_layer_itself(as_a_user):
