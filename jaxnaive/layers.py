@@ -92,7 +92,7 @@ def dense(
       initializer: makes ``w``; any of ``jax.nn.initializers`` will do.
 
     Returns:
-      The layer. Its ``forward`` raises ``ValueError`` when ``x`` does not have ``inputs`` features.
+      The layer. Its ``forward`` raises ``ValueError`` unless ``x`` are floats, ``inputs`` an example.
 
     >>> layer = dense(3, 2, relu)
     >>> layer.forward(layer.init(jax.random.key(0)), jnp.ones((5, 3))).shape
@@ -105,6 +105,8 @@ def dense(
     def forward(params: Params, x: Float[Array, "*batch features"]) -> Float[Array, "*batch units"]:
         if x.shape[-1] != inputs:
             raise ValueError(f"dense layer: got {x.shape[-1]} features an example, expected {inputs}")
+        if not jnp.issubdtype(x.dtype, jnp.floating):  # uint8 @ float32 is float32: 0 to 255, in silence
+            raise ValueError(f"dense layer: got {x.dtype}, expected floats; batches.as_features makes them")
         return activation(x @ params["w"] + params["b"])
 
     return Layer(init, forward)
@@ -112,6 +114,9 @@ def dense(
 
 def sequential(*layers: Layer) -> Layer:
     """Layers applied in order. The parameters are a tuple, one entry a layer.
+
+    Returns:
+      The network. Its ``forward`` raises ``ValueError`` when it does not get parameters for each layer.
 
     >>> model = sequential(dense(784, 512, relu), dense(512, 10))
     >>> count(model.init(jax.random.key(0)))
@@ -123,6 +128,11 @@ def sequential(*layers: Layer) -> Layer:
         return tuple(layer.init(key) for layer, key in zip(layers, keys, strict=True))
 
     def forward(params: Params, x: Array) -> Array:
+        if not isinstance(params, tuple | list) or len(params) != len(layers):
+            came = (
+                f"{len(params)} of them" if isinstance(params, tuple | list) else f"a {type(params).__name__}"
+            )
+            raise ValueError(f"parameters: got {came}, expected a tuple of {len(layers)}, an entry a layer")
         return reduce(_apply, zip(layers, params, strict=True), x)
 
     return Layer(init, forward)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -221,6 +221,43 @@ def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
         axes.margins(x=0.15)
         axes.grid(axis="x", alpha=0.3, which="both")
     figure.suptitle(title)
+    figures.save(figure, path)
+
+
+class Pair(NamedTuple):
+    """The same done right and done wrong; neither where an error stops it."""
+
+    name: str
+    right: Summary | None
+    broken: Summary | None
+    told: str = ""  # what is said where there are no numbers
+
+
+def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
+    """What each mistake costs: a dot done right, a dot done wrong, and a line between them.
+
+    Args:
+      path: the PNG file to write.
+      rows: from the top; a mistake without numbers shows what one is told instead.
+      label: what the numbers are.
+      title: what it shows.
+    """
+    figure = figures.new(9.5, 1.3 + 0.32 * len(rows))
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        if row.right is None or row.broken is None:
+            axes.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
+            axes.text(0.5, place, row.told, color="0.4", ha="center", va="center", fontsize=9)
+            continue
+        axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
+        for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):
+            axes.errorbar(summary.mean, place, xerr=summary.sd, fmt="o", color=color, capsize=3)
+    for name, color in (("right", "tab:green"), ("with the bug, in silence", "tab:red")):
+        axes.plot([], [], "o", color=color, label=name)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
+    axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), title=title)
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figures.save(figure, path)
 
 

@@ -164,5 +164,21 @@ def test_s78_b3_a_wrong_number_of_features_or_layers_is_refused():
     params = model.init(KEY)
     with pytest.raises(ValueError, match=r"got 28 features an example, expected 784"):
         model.forward(params, jnp.ones((10_000, 28, 28)))  # the notes' test images, which were not reshaped
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(
+        ValueError, match="parameters: got 1 of them, expected a tuple of 2, an entry a layer"
+    ):
         model.forward(params[:1], jnp.ones((2, 784)))
+
+
+def test_b1_b2_a_function_in_the_place_of_parameters_is_refused(as_a_user):
+    model = layers.mlp(784, 512, 10)
+    with pytest.raises(
+        ValueError, match="parameters: got a function, expected a tuple of 2, an entry a layer"
+    ):
+        model.forward(NOTES.init, jnp.ones((2, 784)))
+
+
+def test_b8_grey_values_that_nobody_scaled_are_refused_by_the_layer_itself(as_a_user):
+    model = layers.mlp(784, 512, 10)
+    with pytest.raises(ValueError, match=r"dense layer: got uint8, expected floats; batches\.as_features"):
+        model.forward(model.init(KEY), jnp.ones((2, 784), jnp.uint8))

@@ -1,9 +1,9 @@
 """The same job in the frameworks that a user would pick instead: one specification, a file a framework.
 
 A peer is a module with ``train(data, recipe, seed, lap)``: it trains 784-512-10 with relu on all training
-images, in float32, in an order drawn anew for every epoch, with the short last batch; calls ``lap()`` when an
-epoch is really over, not only dispatched; and returns the class that it predicts for every test image. All else is as
-the framework's own guide does it. ``python -m experiments.peers`` runs one of them in a process of its own.
+images, in float32, in an order drawn anew for every epoch, with the short last batch; calls ``lap()`` when
+an epoch is really over, not only dispatched; and returns the class that it predicts for every test image. All
+else is as the framework's own guide does it. ``python -m experiments.peers`` runs one of them in a process.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,7 @@ Lap = Callable[[], None]
 
 
 def load(folder: Path, held_out: int) -> Data:
-    """The arrays in a folder; with the last so many training examples to test on instead, if there are any."""
+    """The arrays in a folder; with the last ``held_out`` training examples to test on instead, if any."""
     names = ("train_images", "train_labels", "test_images", "test_labels")
     data = Data(*(np.load(folder / f"{name}.npy") for name in names))
     if not held_out:
