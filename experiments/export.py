@@ -27,7 +27,7 @@ import safetensors.torch, torch
 from torch.nn import Linear, ReLU
 network = torch.nn.Sequential({modules})
 network.load_state_dict(safetensors.torch.load_file({path!r}))
-logits = network(torch.from_numpy(x)).detach().numpy()""",
+logits = network(torch.tensor(x)).detach().numpy()""",
     "stablehlo": """\
 import jax, pathlib
 network = jax.export.deserialize(pathlib.Path({path!r}).read_bytes())

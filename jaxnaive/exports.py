@@ -54,7 +54,7 @@ def to_stablehlo(network: Trained) -> bytes:
 
 
 def to_onnx(network: Trained) -> bytes:
-    """The network as an ONNX graph: a Gemm for each layer, a Relu between two, and metadata as in safetensors.
+    """The network as an ONNX graph: a Gemm a layer, a Relu between two, and the metadata of safetensors.
 
     Raises:
       ImportError: onnx is not installed.
@@ -70,13 +70,13 @@ def to_onnx(network: Trained) -> bytes:
         if number < last:
             x = f"{number}.relu"
             nodes.append(helper.make_node("Relu", [y], [x]))
-    named = checkpoints.named_leaves(network.params)
-    ends = [
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])]
+    given, made = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
         for name, size in (("x", features(network)), ("logits", len(network.class_names)))
-    ]
+    )
+    named = checkpoints.named_leaves(network.params)
     arrays = [numpy_helper.from_array(np.asarray(leaf), name) for name, leaf in named]
-    graph = helper.make_graph(nodes, "mlp", *ends, arrays)
+    graph = helper.make_graph(nodes, "mlp", [given], [made], arrays)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="jaxnaive")
     helper.set_model_props(model, {ABOUT: _about(network)})
@@ -91,7 +91,10 @@ def features(network: Trained) -> int:
 def describe_x(network: Trained) -> str:
     """What an exported network has to be given."""
     shape = " x ".join(map(str, network.image_shape))
-    return f"float32 [batch, {features(network)}], {shape} of an example in a row; grey values divided by 255"
+    return (
+        f"float32 [batch, {features(network)}], the {shape} numbers of an example in a row; grey values "
+        "divided by 255"
+    )
 
 
 def _about(network: Trained) -> str:

@@ -6,9 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors
@@ -18,7 +21,7 @@ from jaxnaive import batches, checkpoints, command, exports, layers, runs, train
 
 ROOT = Path(__file__).parent.parent
 RUNTIMES = {"safetensors": ("torch",), "stablehlo": ("flatbuffers",), "onnx": ("onnx", "onnxruntime")}
-BATCHES = 1, 7, 128
+BATCHES = 1, 7, 128, 10_000  # the last are all the test images
 STRANGER = """\
 import sys
 sys.modules["jaxnaive"] = None  # so that importing it fails
@@ -40,8 +43,9 @@ def need(to):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
+    """A run on MNIST, or on the digits where it is not."""
     out = tmp_path_factory.mktemp("runs") / "run"
-    mnist.main(mnist.Options(dataset="digits", hidden=(24, 12), epochs=20, batch_size=100, out=out))
+    mnist.main(mnist.Options(hidden=(128, 32), epochs=1, out=out))
     return out
 
 
@@ -52,54 +56,34 @@ def folder(finished, tmp_path):
     return tmp_path
 
 
-def assert_a_stranger_makes_the_same_logits(folder, to, images, sizes, tmp_path, capsys):
-    """Run the printed lines where there is no jaxnaive."""
+@pytest.mark.parametrize("to", RUNTIMES)
+def test_the_printed_lines_make_the_same_logits_where_there_is_no_jaxnaive(finished, to, tmp_path, capsys):
+    need(to)
     capsys.readouterr()
-    export.main(export.Options(folder, to, tmp_path / "a folder's"))
+    export.main(export.Options(finished, to, tmp_path / "a folder's"))
     _, code = capsys.readouterr().out.split("\n\n")
-    network = trained.load(folder)
-    x = np.asarray(batches.as_features(images))
+
+    network = trained.load(finished)
+    x = batches.as_features(trained.load_dataset(network).test.images)
     np.save(tmp_path / "x.npy", x)
-    arguments = [tmp_path / "x.npy", code, tmp_path / "logits.npz", *map(str, sizes)]
+    arguments = [tmp_path / "x.npy", code, tmp_path / "logits.npz", *map(str, BATCHES)]
     subprocess.run([sys.executable, "-W", "error", "-c", STRANGER, *arguments], cwd=tmp_path, check=True)
+
     with np.load(tmp_path / "logits.npz") as logits_of:
-        assert len(logits_of) == len(sizes)
-        for size in sizes:
-            logits = logits_of[str(size)]
-            assert logits.dtype == np.float32 and logits.shape == (size, len(network.class_names))
+        for size in BATCHES:
             expected = network.model.forward(network.params, x[:size])
-            np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("to", RUNTIMES)
-def test_the_printed_lines_make_the_same_logits_without_jaxnaive(finished, to, digits, tmp_path, capsys):
-    need(to)
-    sizes = *BATCHES, len(digits.test.labels)
-    assert_a_stranger_makes_the_same_logits(finished, to, digits.test.images, sizes, tmp_path, capsys)
-
-
-@pytest.fixture(scope="module")
-def finished_on_mnist(tmp_path_factory, mnist: object):
-    from experiments.mnist import Options, main
-
-    out = tmp_path_factory.mktemp("runs") / "run"
-    main(Options(dataset="mnist", epochs=1, out=out))
-    return out
-
-
-@pytest.mark.parametrize("to", RUNTIMES)
-def test_all_test_images_of_mnist_have_the_same_logits(finished_on_mnist, to, mnist, tmp_path, capsys):
-    need(to)
-    images = mnist.test.images
-    assert_a_stranger_makes_the_same_logits(finished_on_mnist, to, images, [10_000], tmp_path, capsys)
+            logits = logits_of[str(size)]
+            assert logits.dtype == np.float32 and logits.shape == (min(size, len(x)), 10)
+            # Each runtime adds up in its own order, and a float32 near 30 has steps of 2e-6.
+            np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-5)
 
 
 def random_network(*sizes):
-    model = layers.mlp(*sizes)
-    keys = iter(jax.random.split(jax.random.key(0), 2 * len(sizes)))
-    params = jax.tree.map(lambda a: jax.random.normal(next(keys), a.shape), model.init(jax.random.key(1)))
-    names = tuple(f"class {n}" for n in range(sizes[-1]))
-    return trained.Trained(Path("run"), {}, model, params, (sizes[0],), names)
+    rng = np.random.default_rng(0)
+    params = tuple({"w": rng.normal(size=pair), "b": rng.normal(size=pair[1])} for pair in pairwise(sizes))
+    params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params)
+    names = tuple(f"class {number}" for number in range(sizes[-1]))
+    return trained.Trained(Path("run"), {}, layers.mlp(*sizes), params, sizes[:1], names)
 
 
 def test_the_safetensors_are_a_state_of_torch_s_sequential(tmp_path):
@@ -117,24 +101,30 @@ def test_the_safetensors_are_a_state_of_torch_s_sequential(tmp_path):
     assert about["class_names"] == ["class 0", "class 1"] and "float32 [batch, 5]" in about["x"]
 
 
+def test_the_printed_modules_are_those_of_the_network():
+    for sizes, modules in (((5, 2), "Linear(5, 2)"), ((5, 4, 2), "Linear(5, 4), ReLU(), Linear(4, 2)")):
+        assert f"Sequential({modules})\n" in export.code(random_network(*sizes), "safetensors", Path("file"))
+
+
 def test_the_stablehlo_is_for_any_batch_and_device_in_full_precision_and_names_no_file():
     need("stablehlo")
     network = random_network(5, 4, 2)
     content = exports.to_stablehlo(network)
     exported = jax.export.deserialize(bytearray(content))
-    assert str(exported.in_avals[0].shape) == "(batch, 5)" and str(exported.out_avals[0].shape) == "(batch, 2)"
+    assert [str(a.shape) for a in (*exported.in_avals, *exported.out_avals)] == ["(batch, 5)", "(batch, 2)"]
     assert exported.platforms == ("cpu", "cuda", "tpu")
-    products = re.findall(r"dot_general.*", exported.mlir_module())
-    assert len(products) == 2 and all("[HIGHEST, HIGHEST]" in product for product in products)
+    products = re.findall(r"stablehlo.dot_general .*", exported.mlir_module())
+    assert len(products) == 2 * 3 and all("[HIGHEST, HIGHEST]" in product for product in products)
     assert b".py" not in content and str(ROOT).encode() not in content
     assert exports.to_stablehlo(network) == content  # not where it was called from either
 
 
-def test_the_onnx_is_one_that_old_runtimes_read():
-    onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(exports.to_onnx(random_network(5, 4, 2)))
+@pytest.mark.parametrize(("sizes", "nodes"), [((5, 2), ["Gemm"]), ((5, 4, 2), ["Gemm", "Relu", "Gemm"])])
+def test_the_onnx_is_one_that_old_runtimes_read(sizes, nodes):
+    onnx = pytest.importorskip("onnx", reason="what it writes is read by onnx")
+    model = onnx.load_from_string(exports.to_onnx(random_network(*sizes)))
     onnx.checker.check_model(model, full_check=True)
-    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm"]
+    assert [node.op_type for node in model.graph.node] == nodes
     assert model.ir_version == 7 and model.opset_import[0].version == 13
     shapes = [
         [dim.dim_param or dim.dim_value for dim in end.type.tensor_type.shape.dim]
@@ -144,14 +134,7 @@ def test_the_onnx_is_one_that_old_runtimes_read():
     assert json.loads(model.metadata_props[0].value)["class_names"] == ["class 0", "class 1"]
 
 
-def test_one_layer_is_a_network_too(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    network = random_network(5, 2)
-    assert [n.op_type for n in onnx.load_from_string(exports.to_onnx(network)).graph.node] == ["Gemm"]
-    assert "Sequential(Linear(5, 2))" in export.code(network, "safetensors", tmp_path)
-
-
-def refused(folder, error, message, to="safetensors", out=None):
+def refused(folder, error, message, to: Any = "safetensors", out=None):
     with pytest.raises(error, match=message):
         export.main(export.Options(folder, to, out))
     assert not (folder / "export").exists()
@@ -191,7 +174,6 @@ def test_a_missing_package_is_named_and_nothing_is_written(folder, monkeypatch, 
     [
         (". --to onnxx", "invalid choice 'onnxx' .*'safetensors', 'stablehlo', 'onnx'"),
         (". --to onnx", r"\.: there is no run"),
-        (".", "--to"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(tmp_path, arguments, message):
