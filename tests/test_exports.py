@@ -174,6 +174,7 @@ def test_a_missing_package_is_named_and_nothing_is_written(folder, monkeypatch, 
     [
         (". --to onnxx", "invalid choice 'onnxx' .*'safetensors', 'stablehlo', 'onnx'"),
         (". --to onnx", r"\.: there is no run"),
+        (".", r"Missing from .*export.py: --to \{safetensors,stablehlo,onnx\} \w"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(tmp_path, arguments, message):
