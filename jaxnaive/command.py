@@ -157,7 +157,8 @@ def _parse(options: type[Options], default: Options | None = None) -> Options:
         # tyro explains in a box of several lines; what stands above its first rule is the message.
         lines = re.findall(r"^[│|] (.*?) *[│|]$", captured.getvalue(), re.MULTILINE)
         message = " ".join(itertools.takewhile(lambda line: line[:1] not in ("─", "-"), lines))
-        _fail(f"error: {message.partition('  Got errors')[0].rstrip('.')}; see --help", 2)
+        message = " ".join(message.partition("  Got errors")[0].split())  # tyro indents what it lists
+        _fail(f"error: {message.rstrip('.')}; see --help", 2)
 
 
 def _describe(error: Exception) -> str:

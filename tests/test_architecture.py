@@ -30,6 +30,7 @@ SHELL = (
     "runs",
     "certificates",
     "trained",
+    "exports",
     "figures",
     "plots",
     "drawings",
