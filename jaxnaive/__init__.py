@@ -3,7 +3,8 @@
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``. Around it the shell, the only part that
 touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk, ``certificates`` of
-what was counted, ``trained`` networks to be used; and the pictures: ``plots`` of runs, ``drawings`` of ideas,
+what was counted, ``trained`` networks to be used, ``exports`` of
+them for other programs; and the pictures: ``plots`` of runs, ``drawings`` of ideas,
 ``diagrams`` of graphs.
 """
 
@@ -16,6 +17,7 @@ from jaxnaive import (
     diagrams,
     drawings,
     ensembles,
+    exports,
     geometry,
     graph,
     layers,
@@ -37,6 +39,7 @@ __all__ = [
     "diagrams",
     "drawings",
     "ensembles",
+    "exports",
     "geometry",
     "graph",
     "layers",

@@ -4,12 +4,10 @@ Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminate
 """
 
 import contextlib
-import hashlib
 import io
 import itertools
 import logging
 import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +15,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import jax
-import jaxlib
 import tyro
 
-from jaxnaive import runs
+from jaxnaive import compile_cache, runs
 
 RUNS = Path("runs")
 ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
@@ -52,7 +48,7 @@ def run(
     """
     logging.getLogger("jaxnaive").addHandler(_stderr_handler())
     try:
-        use_compile_cache()
+        compile_cache.use()
         parsed = _parse(options)
         default = defaults(parsed)
         main(parsed if default is None else _parse(options, default))
@@ -126,22 +122,6 @@ def check_at_least(name: str, value: int | None, least: int) -> None:
         raise ValueError(f"{name}: got {value}, expected {least} or more")
 
 
-def use_compile_cache() -> None:
-    """Keep compiled programs for the next process, in ``~/.cache/jaxnaive`` (or under ``XDG_CACHE_HOME``).
-
-    JAX's own settings take precedence: ``JAX_COMPILATION_CACHE_DIR``, ``JAX_ENABLE_COMPILATION_CACHE=0``.
-    """
-    if jax.config.jax_compilation_cache_dir is None:  # pyrefly: ignore[missing-attribute]
-        cache_home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        # A program compiled for another processor would be rejected at best.
-        folder = cache_home / "jaxnaive" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
 def _as_option(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -176,11 +156,3 @@ def _stderr_handler() -> logging.Handler:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("jaxnaive: %(message)s"))
     return handler
-
-
-def _processor() -> str:
-    try:
-        described = re.findall(r"^(?:model name|flags)\b.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        described = [platform.machine()]
-    return hashlib.sha256("".join(sorted(set(described))).encode()).hexdigest()[:8]

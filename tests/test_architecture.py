@@ -36,6 +36,7 @@ SHELL = (
     "drawings",
     "diagrams",
     "timing",
+    "compile_cache",
     "choices",
     "command",
 )

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe
-from jaxnaive import command, layers, optimizers, training
+from jaxnaive import compile_cache, layers, optimizers, training
 from jaxnaive.batches import Examples
 
-command.use_compile_cache()
+compile_cache.use()
 
 
 def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
