@@ -161,17 +161,20 @@ def test_examples_of_any_shape_are_trained_on_and_drawn(tmp_path, shape):
     assert (tmp_path / "predictions.png").read_bytes().startswith(PNG)
 
 
-def test_a_cached_run_imports_neither_tensorflow_nor_tfds(digits, tmp_path):
+def test_a_cached_run_imports_nothing_before_it_is_needed(digits, tmp_path):
     data.load("digits", data_dir=tmp_path)
     script = (
-        "import sys; from pathlib import Path; from experiments import mnist\n"
-        "path = Path(sys.argv[1])\n"
+        "import sys; from pathlib import Path; from experiments import mnist; from jaxnaive import figures\n"
+        "path, new = Path(sys.argv[1]), figures.new\n"
+        "figures.new = lambda *size: [print('matplotlib' in sys.modules), new(*size)][1]\n"
         "mnist.main(mnist.Options(dataset='digits', epochs=1, out=path, data_dir=path))\n"
-        "print({'tensorflow', 'tensorflow_datasets', 'sklearn', 'optax'} & set(sys.modules))"
+        "heavy = {'tensorflow', 'tensorflow_datasets', 'sklearn', 'optax', 'requests', 'jinja2', 'pandas'}\n"
+        "print(heavy & set(sys.modules))"
     )
     result = subprocess.run(
         [sys.executable, "-c", script, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    assert re.findall(r"^(?:True|False)$", result.stdout, re.MULTILINE)[0] == "False"
     assert result.stdout.endswith("set()\n")
 
 
