@@ -7,6 +7,7 @@ import json
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -50,7 +51,7 @@ def main():
     alone = training.train(KEY, examples, recipe, EPOCHS)
     compiled = {n: training.train.lower(KEY, on, recipe, EPOCHS).compile() for n, on in shared.items()}
     many = {number: compiled[number](KEY, on) for number, on in shared.items()}
-    shards = shared[8].images.addressable_shards
+    shards = jnp.asarray(shared[8].images).addressable_shards
     parallel.share(examples._replace(images=examples.images.view(Recorded)), parallel.mesh())
     try:
         parallel.share(examples, parallel.mesh(jax.devices()[:5]))
