@@ -125,7 +125,10 @@ def work(options: Options) -> Result | None:
         return report(jax.process_count(), params, dataset, recipe)
     except BaseException as error:
         # JAX would wait at the exit for the others, and then end in a page of messages.
-        atexit.register(os._exit, 130 if isinstance(error, KeyboardInterrupt) else 1)
+        status = (
+            130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, command.UsageError) else 1
+        )
+        atexit.register(os._exit, status)
         raise
 
 
