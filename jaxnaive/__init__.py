@@ -1,11 +1,10 @@
 """Deep learning from first principles in JAX, as pure functions.
 
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
-``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``. Around it the shell, the only part that
-touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk, ``certificates`` of
-what was counted, ``trained`` networks to be used, ``exports`` of
-them for other programs; and the pictures: ``plots`` of runs, ``drawings`` of ideas,
-``diagrams`` of graphs.
+``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``, ``parallel``. Around it the shell, the
+only part that touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk,
+``certificates`` of what was counted, ``trained`` networks to be used, ``exports`` of them for other programs;
+and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
 """
 
 from jaxnaive import (
@@ -24,6 +23,7 @@ from jaxnaive import (
     losses,
     operations,
     optimizers,
+    parallel,
     runs,
     tensors,
     trained,
@@ -46,6 +46,7 @@ __all__ = [
     "losses",
     "operations",
     "optimizers",
+    "parallel",
     "runs",
     "tensors",
     "trained",

@@ -41,7 +41,13 @@ class Dataset(NamedTuple):
         return math.prod(self.train.images.shape[1:])
 
 
-def load(name: str | None = None, *, data_dir: Path | None = None, manual_dir: Path | None = None) -> Dataset:
+def load(
+    name: str | None = None,
+    *,
+    data_dir: Path | None = None,
+    manual_dir: Path | None = None,
+    verify: bool = True,
+) -> Dataset:
     """Load a dataset.
 
     Args:
@@ -53,6 +59,8 @@ def load(name: str | None = None, *, data_dir: Path | None = None, manual_dir: P
       data_dir: tfds's folder. Default: ``TFDS_DATA_DIR`` from the environment, or ``~/tensorflow_datasets``.
       manual_dir: a folder with files you have already. Default: ``JAXNAIVE_MANUAL_DIR`` from the
         environment, or ``downloads/manual`` in the data folder.
+      verify: compare arrays that were decoded before with their hashes, which reads all of them. Without it
+        no more is read of them than is used.
 
     Raises:
       ValueError: there is no dataset of this name, or its content is not what it should be.
@@ -78,7 +86,7 @@ def load(name: str | None = None, *, data_dir: Path | None = None, manual_dir: P
         manual_dir or os.environ.get("JAXNAIVE_MANUAL_DIR") or data_dir / "downloads" / "manual"
     ).expanduser()
     cache = data_dir / "jaxnaive" / name.replace("/", "-")
-    if cached := array_cache.read(cache):
+    if cached := array_cache.read(cache, verify):
         arrays, about = cached
         return _dataset(name, arrays, about["class_names"])
     dataset = _from_source(name, data_dir, manual_dir)

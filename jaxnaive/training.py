@@ -38,6 +38,7 @@ class Recipe(NamedTuple):
     shuffle: bool = True
     metrics: tuple[Callable[[Array, Array], Array], ...] = (losses.accuracy,)  # logits, labels -> an array
     value_and_grad: Callable[..., Any] = jax.value_and_grad  # or that of jaxnaive.backprop, which is equal
+    shares: int = 1  # equal parts of the examples, of which every batch takes equally much; see parallel
 
 
 class State(NamedTuple):
@@ -98,8 +99,10 @@ def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float
 
 def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, recipe: Recipe) -> IndexTable:
     """Which of so many examples each step of an epoch sees."""
-    order = batches.epoch_order(key, epoch, examples) if recipe.shuffle else jnp.arange(examples)
-    return batches.index_table(order.astype(jnp.int32), recipe.batch_size)  # with jax_enable_x64 it is int64
+    batches.check_batch_size(recipe.batch_size, examples, recipe.shares)
+    in_order = jnp.arange(examples, dtype=jnp.int32)
+    order = batches.epoch_order(key, epoch, examples, recipe.shares) if recipe.shuffle else in_order
+    return batches.index_table(order, recipe.batch_size, recipe.shares)
 
 
 @partial(jax.jit, static_argnames="recipe")
@@ -111,7 +114,7 @@ def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State
     """
     batches.check(examples)
     state, loss = jax.lax.scan(
-        lambda state, row: train_step(state, batches.take(examples, row), recipe),
+        lambda state, row: train_step(state, batches.take(examples, row, recipe.shares), recipe),
         state,
         epoch_table(state.key, state.epoch, len(examples.labels), recipe),
     )

@@ -20,6 +20,7 @@ CORE = (
     "batches",
     "training",
     "ensembles",
+    "parallel",
 )  # in reading order: each imports from its left
 SHELL = (
     "files",
