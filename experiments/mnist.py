@@ -27,6 +27,7 @@ from jaxnaive import (
     layers,
     optimizers,
     plots,
+    report,
     runs,
     timing,
     trained,
@@ -34,7 +35,7 @@ from jaxnaive import (
 )
 
 RUNS = Path("runs")
-ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
+ELSEWHERE = ("data_dir", "manual_dir", "out", "resume", "report")  # options that do not change the result
 MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
 
 HIGHEST = {"sgd": 0.6, "momentum": 0.6, "nesterov": 0.6, "adagrad": 0.05}  # learning rates; 0.002 for others
@@ -72,6 +73,8 @@ class Options:
     resume: bool = False
     """go on with the run in --out, by default the last one, and with its options; --epochs may be larger,
     and the schedule is then the longer run's"""
+    report: bool = False
+    """write report.html beside the rest: all there is to say of the run as one page"""
 
 
 class Result(NamedTuple):
@@ -127,6 +130,9 @@ def main(options: Options) -> Result:
             )
             print("curves.png, predictions.png, timings.json, certificate.json")
         print(certificates.to_text(certificate))
+        if options.report:
+            report.write(run.folder / report.NAME, [report.gather(trained.load(run.folder), dataset)])
+            print(f"saved {run.folder / report.NAME}")
     return Result(state.params, history, float(test.accuracy))
 
 

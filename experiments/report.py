@@ -20,7 +20,8 @@ class Options:
     """Write the report of a finished run, or of several compared, as one HTML page."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """folders of finished runs of experiments/mnist.py; those that differ by their seed alone become one curve"""
+    """folders of finished runs of experiments/mnist.py; those that differ by their seed alone make one
+    curve"""
     out: Path | None = None
     """the page; by default report.html in the folder of the run, or in that above the first of several"""
     data_dir: Path | None = None
@@ -46,12 +47,13 @@ def main(options: Options) -> Path:
 
 
 def gathered(network: trained.Trained, options: Options) -> report.Report:
-    """What there is to say of a run, as far as it can be said without its dataset when this is not to be had."""
+    """What there is to say of a run; when its dataset cannot be had, what can be said without."""
     try:
         dataset = trained.load_dataset(network, options.data_dir, options.manual_dir)
     except (ValueError, ImportError, OSError) as error:
-        logger.warning("%s: not tested, because the dataset cannot be had: %s", network.folder, error)
-        return report.gather(network, None, str(error))
+        reason = command.describe(error)
+        logger.warning("%s: not tested, because the dataset cannot be had: %s", network.folder, reason)
+        return report.gather(network, None, reason)
     return report.gather(network, dataset)
 
 

@@ -84,7 +84,7 @@ def right_and_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.n
 
 
 def picture(image: np.ndarray) -> np.ndarray:
-    """An example as matplotlib or Pillow can draw it: ``[h, w]`` or ``[h, w, colours]``; a strip, if it is none."""
+    """An example as it can be drawn: ``[h, w]`` or ``[h, w, colours]``; a strip, if it is no picture."""
     image = np.squeeze(image)
     if np.issubdtype(image.dtype, np.floating):
         image = (image - image.min()) / max(float(np.ptp(image)), 1e-30)

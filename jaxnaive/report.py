@@ -19,8 +19,8 @@ from jaxnaive.trained import Trained
 NAME = "report.html"
 MISTAKES = 30  # shown
 UNITS = 64  # of the first layer, shown
-SIDE = 64  # pixels of a shown image at most
-DETAILED = 12  # runs that are shown whole, some 0.1 MB each; more are in the tables alone
+SIDE = 48  # pixels of a shown image at most
+DETAILED = 8  # runs that are shown whole, 0.1 to 0.4 MB each; more are in the tables alone
 POINTS = 60  # of a curve
 STEPS = 1000  # points of the curve of all steps
 LINES = 6  # of the chart; so many can be told apart without colours
@@ -98,6 +98,12 @@ class Report(NamedTuple):
         return "-".join(map(str, [math.prod(self.network.image_shape), *hidden, classes]))
 
     @property
+    def subject(self) -> str:
+        """What was trained on what."""
+        dataset = self.options["dataset"]
+        return f"{self.architecture} on {Path(dataset).name if dataset.endswith('.npz') else dataset}"
+
+    @property
     def parameters(self) -> int:
         """How many there are."""
         return layers.count(self.network.params)
@@ -111,9 +117,7 @@ class Report(NamedTuple):
     def seconds(self) -> dict[str, float]:
         """What each part took, in all processes together."""
         names = dict.fromkeys(name for process in self.processes for name in process["seconds"])
-        return {
-            name: sum(process["seconds"].get(name, 0.0) for process in self.processes) for name in names
-        }
+        return {name: sum(process["seconds"].get(name, 0.0) for process in self.processes) for name in names}
 
     @property
     def largest_weight(self) -> float:
@@ -173,14 +177,14 @@ class Line(NamedTuple):
     name: str
     points: list[tuple[float, float]]
     band: list[tuple[float, float]]  # the outline of its interval; empty for a single run
-    steps: list[tuple[float, float]]  # every step, where it is the only run
+    steps: list[tuple[float, float]]  # every step, where it is the only run and has more of them than points
 
 
 class Reading(NamedTuple):
     """What is read off a chart at one place."""
 
     left: float  # per cent
-    heights: list[float | None]  # of the lines, per cent
+    heights: list[float | None]  # of the lines, per cent; None after a line's end
     text: str
 
 
@@ -262,10 +266,12 @@ def to_html(reports: Sequence[Report]) -> str:
         reports=reports,
         detailed=reports[:DETAILED],
         names=names(reports),
+        subjects=dict.fromkeys(report.subject for report in reports),
         groups=groups,
         chart=chart(groups[:LINES]),
         differing=differing([report.options for report in reports]),
         by_class=by_class,
+        shades=shades,
         checks=checks,
         confusions=confusions,
         CLASSES=CLASSES,
@@ -318,9 +324,19 @@ def by_class(test: Test, names: Sequence[str]) -> list[OfClass]:
     """The classes one by one."""
     wrong = test.confusion - np.diag(np.diag(test.confusion))
     return [
-        OfClass(name, int(row.sum()), int(row[k]), f"{names[of.argmax()]} ({of.max()})" if of.any() else "–")
+        OfClass(
+            name, int(row.sum()), int(row[k]), f"{names[of.argmax()]} ({of.max()})" if of.any() else "none"
+        )
         for k, (name, row, of) in enumerate(zip(names, test.confusion, wrong, strict=True))
     ]
+
+
+def shades(test: Test) -> Float[np.ndarray, "classes classes"]:
+    """How much colour the confusions get, up to 0.6: what is right by its share of its row, a mistake by its
+    share as compared with the largest."""
+    share = test.confusion / np.maximum(test.confusion.sum(axis=1, keepdims=True), 1)
+    right = np.eye(len(share), dtype=bool)
+    return 0.6 * np.sqrt(share / np.where(right, 1, np.max(share, initial=1e-9, where=~right)))
 
 
 def confusions(test: Test) -> list[tuple[int, int, int]]:
@@ -401,7 +417,6 @@ def chart(groups: Sequence[Group]) -> Chart | None:
     groups = [group for group in groups if all(report.loss.size for report in group.reports)]
     if not groups:
         return None
-    alone = len(groups) == 1 and len(groups[0].reports) == 1
     all_losses = [report.loss for group in groups for report in group.reports]
     epochs = max(map(len, all_losses))
     bins = min(POINTS, epochs * min(loss.shape[1] for loss in all_losses))
@@ -410,12 +425,13 @@ def chart(groups: Sequence[Group]) -> Chart | None:
         np.array([binned(report.loss, epochs, bins) for report in group.reports]) for group in groups
     ]  # [groups][runs, bins]
     means = [curve.mean(axis=0) for curve in curves]
+    alone = len(all_losses) == 1 and all_losses[0].size > bins
     steps = binned(all_losses[0], epochs, min(STEPS, all_losses[0].size)) if alone else means[0]
     bottom, *_, top = y_ticks = _log_ticks(np.concatenate([steps, *means]))
 
-    def height(value: np.ndarray) -> np.ndarray:
-        whole = math.log(top / bottom)
-        return 100 * np.log(top / np.clip(value, bottom / 10, top * 10)) / whole  # beyond it is cut off
+    def height(value: np.ndarray | float) -> np.ndarray:
+        inside = np.clip(value, bottom / 10, top * 10)  # what is not, is cut off
+        return np.asarray(100 * np.log(top / inside) / math.log(top / bottom))
 
     def path(values: np.ndarray) -> list[tuple[float, float]]:
         x = (np.arange(len(values)) + 0.5) * (100 / len(values))
@@ -433,14 +449,18 @@ def chart(groups: Sequence[Group]) -> Chart | None:
             texts[place] += f"\n{group.name or 'loss'}: {mean[place]:.3g}{interval[place]}"
     heights = np.array([height(mean) for mean in means]).T.tolist()
     readings = [
-        Reading(100 * place / bins, [y if math.isfinite(y) else None for y in heights[place]], texts[place])
+        Reading(
+            100 * (place + 0.5) / bins,
+            [y if math.isfinite(y) else None for y in heights[place]],
+            texts[place],
+        )
         for place in range(bins)
     ]
     every = next(step for step in _nice_steps() if epochs / step <= 10)
     return Chart(
         lines,
         [(100 * epoch / epochs, str(epoch)) for epoch in range(0, epochs + 1, every)],
-        [(float(height(np.array(value))), f"{value:g}") for value in y_ticks],
+        [(float(height(value)), f"{value:g}") for value in y_ticks],
         readings,
     )
 
@@ -458,7 +478,7 @@ def _nice_steps() -> Any:
 
 
 def _log_ticks(values: np.ndarray) -> list[float]:
-    """1, 2, 5, 10, ..., from below the least of the values to above the largest; of many, the powers of ten."""
+    """1, 2, 5, 10, ..., from below the least value to above the largest; of many, the powers of ten."""
     found = values[np.isfinite(values)]
     low, high = max(float(found.min()), 1e-12), max(float(found.max()), 1e-12)
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)

@@ -35,6 +35,7 @@ SHELL = (
     "drawings",
     "diagrams",
     "timing",
+    "report",
     "choices",
     "command",
 )
@@ -107,5 +108,7 @@ def test_importing_jaxnaive_imports_nothing_heavy():
         "tyro",
         "tqdm",
         "requests",
+        "jinja2",
+        "PIL",
     }
     assert not heavy & set(modules)
