@@ -38,7 +38,7 @@ class Mistake(NamedTuple):
     confidence: float
 
 
-class Test(NamedTuple):
+class Score(NamedTuple):
     """How a network does on the test examples."""
 
     loss: float
@@ -78,7 +78,7 @@ class Report(NamedTuple):
     processes: list[dict[str, Any]]  # that came to their end, as ``timing`` has them
     hashes: dict[str, str]  # SHA-256 of the run's files
     units: list[Unit]  # with the largest weights first; none, where an example is no picture
-    test: Test | None
+    test: Score | None
     missing: str  # why there is no test
 
     @property
@@ -226,7 +226,7 @@ def gather(network: Trained, dataset: Dataset | None, missing: str = "") -> Repo
             for name in ("config.json", runs.LOG, certificates.PARAMS)
         },
         units=first_units(network),
-        test=None if dataset is None else tested(network, dataset),
+        test=None if dataset is None else score(network, dataset),
         missing=missing,
     )
 
@@ -281,14 +281,14 @@ def to_html(reports: Sequence[Report]) -> str:
 # --- numbers -----------------------------------------------------------------------------------------
 
 
-def tested(network: Trained, dataset: Dataset) -> Test:
+def score(network: Trained, dataset: Dataset) -> Score:
     """The network on the test examples."""
     labels = np.asarray(dataset.test.labels)
     logits = training.predict(network.params, dataset.test.images, network.model)
     probabilities = np.asarray(layers.softmax(logits))
     said, names = probabilities.argmax(axis=1), network.class_names
     _, wrong = plots.right_and_wrong(probabilities, labels)
-    return Test(
+    return Score(
         loss=float(losses.cross_entropy(logits, jnp.asarray(labels)).mean()),
         confusion=np.asarray(losses.confusion(logits, jnp.asarray(labels))),
         mistakes=[
@@ -320,7 +320,7 @@ def is_picture(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3, 4))
 
 
-def by_class(test: Test, names: Sequence[str]) -> list[OfClass]:
+def by_class(test: Score, names: Sequence[str]) -> list[OfClass]:
     """The classes one by one."""
     wrong = test.confusion - np.diag(np.diag(test.confusion))
     return [
@@ -331,7 +331,7 @@ def by_class(test: Test, names: Sequence[str]) -> list[OfClass]:
     ]
 
 
-def shades(test: Test) -> Float[np.ndarray, "classes classes"]:
+def shades(test: Score) -> Float[np.ndarray, "classes classes"]:
     """How much colour the confusions get, up to 0.6: what is right by its share of its row, a mistake by its
     share as compared with the largest."""
     share = test.confusion / np.maximum(test.confusion.sum(axis=1, keepdims=True), 1)
@@ -339,7 +339,7 @@ def shades(test: Test) -> Float[np.ndarray, "classes classes"]:
     return 0.6 * np.sqrt(share / np.where(right, 1, np.max(share, initial=1e-9, where=~right)))
 
 
-def confusions(test: Test) -> list[tuple[int, int, int]]:
+def confusions(test: Score) -> list[tuple[int, int, int]]:
     """Truth, what it was taken for, and how often; the most frequent first."""
     wrong = test.confusion - np.diag(np.diag(test.confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")

@@ -241,7 +241,7 @@ def test_what_is_written_in_a_dataset_is_no_html(reports):
     evil = "<script>alert('1')</script>"
     names = (evil, *network.class_names[1:])
     config = network.config | {"dataset": f'"><img src="{evil}">'}
-    test = report.tested(network._replace(class_names=names), data.load("digits"))
+    test = report.score(network._replace(class_names=names), data.load("digits"))
     changed = reports[0]._replace(
         network=network._replace(class_names=names, config=config, folder=Path("<b>&")),
         test=test,
@@ -291,7 +291,7 @@ def test_of_many_classes_the_confusions_are_listed(reports):
     confusion[3, 5], confusion[8, 2] = 4, 6
     confusion[0] = 0
     changed = reports[0]._replace(
-        network=reports[0].network._replace(class_names=names), test=report.Test(0.5, confusion, [])
+        network=reports[0].network._replace(class_names=names), test=report.Score(0.5, confusion, [])
     )
     page = Page(report.to_html([changed]))
     assert page.row("class 8", "class 2") == ["6"] and page.row("class 3", "class 5") == ["4"]
@@ -301,7 +301,7 @@ def test_of_many_classes_the_confusions_are_listed(reports):
 
 def test_mnist_fits_into_three_megabytes_even_ten_times(folders, mnist):
     one = untrained(folders[0], mnist, hidden=512)
-    assert len(one.units) == 64 and len(one.test.mistakes) == 30
+    assert len(one.units) == 64 and one.test is not None and len(one.test.mistakes) == 30
     assert len(report.to_html([one])) < 500_000
     networks = [one.network._replace(config=one.network.config | {"seed": seed}) for seed in range(10)]
     many = report.to_html([one._replace(network=network) for network in networks])
@@ -336,6 +336,12 @@ def test_text_can_be_read_in_both_themes():
 # --- the chart ---------------------------------------------------------------------------------------
 
 
+def chart_of(reports):
+    chart = report.chart(report.grouped(reports))
+    assert chart is not None
+    return chart
+
+
 def test_points_are_means_of_the_steps_around_them():
     loss = np.random.default_rng(0).random((3, 5)).astype(np.float32)
     got = report.binned(loss, epochs=4, bins=8)
@@ -351,7 +357,7 @@ def test_points_are_means_of_the_steps_around_them():
 def test_the_curve_goes_through_what_the_log_says(folders, reports):
     rows = [json.loads(line) for line in (folders[0] / "metrics.jsonl").read_text().splitlines()]
     epochs, bins = 2, 60
-    chart = report.chart(report.grouped(reports[:1]))
+    chart = chart_of(reports[:1])
     (line,) = chart.lines
     ticks = {float(label): top for top, label in chart.y_ticks}
     (low, low_top), (high, high_top) = min(ticks.items()), max(ticks.items())
@@ -393,10 +399,11 @@ def test_runs_that_differ_by_their_seed_have_a_band(reports):
     low, high = scipy.stats.t.interval(0.95, 1, mean, sd / 2**0.5)
     assert ["2", f"{mean:.4f} ± {sd:.4f}", f"{low:.4f} to {high:.4f}"] in page.rows
     assert page.row("a")[:2] == ["0", f"{accuracies[0]:.4f}"]
-    (line,) = report.chart(report.grouped(reports[:2])).lines
+    chart = chart_of(reports[:2])
+    (line,) = chart.lines
     curves = np.array([report.binned(one.loss, 2, 60) for one in reports[:2]])
     intervals = scipy.stats.t.interval(0.95, 1, curves.mean(0), curves.std(0, ddof=1) / 2**0.5)
-    texts = [reading.text for reading in report.chart(report.grouped(reports[:2])).readings]
+    texts = [reading.text for reading in chart.readings]
     assert texts[7].endswith(f"[{intervals[0][7]:.3g}, {intervals[1][7]:.3g}]")
     assert len(line.band) == 120 and source.count("<polygon") == 1
     assert [a["id"] for _, a in page.elements if "id" in a] == ["run-1", "run-2"]
@@ -516,6 +523,6 @@ def test_the_time_since_the_start_is_that_of_the_process():
     ).stdout)  # fmt: skip
     before = timing.since_start()
     time.sleep(0.05)
-    assert before == pytest.approx(began, abs=2) and timing.since_start() - before == pytest.approx(
-        0.05, abs=0.04
-    )
+    after = timing.since_start()
+    assert before is not None and after is not None
+    assert before == pytest.approx(began, abs=2) and after - before == pytest.approx(0.05, abs=0.04)
