@@ -7,7 +7,6 @@ python experiments/mnist.py --resume --epochs 20
 """
 
 import math
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,9 @@ from jaxnaive import (
     layers,
     optimizers,
     plots,
+    report,
     runs,
+    timing,
     trained,
     training,
 )
@@ -71,6 +72,8 @@ class Options:
     resume: bool = False
     """go on with the run in --out, by default the last one, and with its options; --epochs may be larger,
     and the schedule is then the longer run's"""
+    report: bool = False
+    """write report.html beside the rest: all there is to say of the run as one page"""
 
 
 class Result(NamedTuple):
@@ -85,7 +88,7 @@ def main(options: Options) -> Result:
     with command.usage():
         check(options)
         files.make_folder(options.out or command.RUNS)
-    clock = Clock()
+    clock = timing.Clock(**{"import": timing.since_start() if __name__ == "__main__" else None})
     dataset = data.load(options.dataset, data_dir=options.data_dir, manual_dir=options.manual_dir)
     examples = jax.device_put(dataset.train)
     clock.lap("data")
@@ -120,17 +123,21 @@ def main(options: Options) -> Result:
             save_pictures(run.folder, dataset, history, test)
             count = len(dataset.train.labels)
             certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
+            timing.add(run.folder, (run.began, run.epoch), clock)
             certificates.write(run.folder, certificate)  # last: whoever finds it finds all the rest
             print(
                 f"saved {run.folder}/: config.json, metrics.jsonl, checkpoints/, params.safetensors,", end=" "
             )
-            print("curves.png, predictions.png, certificate.json")
+            print("curves.png, predictions.png, timings.json, certificate.json")
         print(certificates.to_text(certificate))
+        if options.report:
+            report.write(run.folder / report.NAME, [report.gather(trained.load(run.folder), dataset)])
+            print(f"saved {run.folder / report.NAME}")
     return Result(state.params, history, float(test.accuracy))
 
 
 def train(
-    run: runs.Run, options: Options, recipe: training.Recipe, examples: batches.Examples, clock: "Clock"
+    run: runs.Run, options: Options, recipe: training.Recipe, examples: batches.Examples, clock: timing.Clock
 ) -> tuple[training.State, training.History]:
     """All epochs that are not saved yet; each is saved at its end."""
     state = training.start(jax.random.key(options.seed), recipe)
@@ -202,22 +209,6 @@ def save_pictures(
     """Draw the learning curve, and predictions that are right and wrong."""
     plots.curves(out / "curves.png", history, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
     plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
-
-
-class Clock:
-    """Seconds between laps."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self.last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
-        self.last = now
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.laps.items())
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``, ``backprop``, ``layers``,
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``, ``parallel``. Around it the shell, the
 only part that touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk,
-``certificates`` of what was counted, ``trained`` networks to be used, ``exports`` of them for other programs;
-and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
+``certificates`` of what was counted, ``trained`` networks to be used, ``exports`` of them for other programs,
+the ``report`` of their runs; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
 """
 
 from jaxnaive import (
@@ -24,6 +24,7 @@ from jaxnaive import (
     operations,
     optimizers,
     parallel,
+    report,
     runs,
     tensors,
     trained,
@@ -47,6 +48,7 @@ __all__ = [
     "operations",
     "optimizers",
     "parallel",
+    "report",
     "runs",
     "tensors",
     "trained",

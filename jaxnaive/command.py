@@ -20,7 +20,7 @@ import tyro
 from jaxnaive import compile_cache, runs
 
 RUNS = Path("runs")
-ELSEWHERE = ("data_dir", "manual_dir", "out", "resume")  # options that do not change the result
+ELSEWHERE = ("data_dir", "manual_dir", "out", "resume", "report")  # options that do not change the result
 
 Options = TypeVar("Options")
 
@@ -60,7 +60,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (MissedError, ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
-        _fail(f"error: {_describe(error)}", 1)
+        _fail(f"error: {describe(error)}", 1)
 
 
 def open_run(
@@ -141,7 +141,8 @@ def _parse(options: type[Options], default: Options | None = None) -> Options:
         _fail(f"error: {message.rstrip('.')}; see --help", 2)
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """An error in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split())

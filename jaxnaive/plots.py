@@ -68,7 +68,7 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
             truth = [] if predicted[i] == labels[i] else [f"({names[labels[i]]})"]
             words = [names[predicted[i]], *truth, f"{confidence[i]:.0%}"]
             axes.set_title((" " if short else "\n").join(words), fontsize=9 if short else 7, color=color)
-            axes.imshow(_picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest")
+            axes.imshow(picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest")
     figures.save(figure, path)
 
 
@@ -84,7 +84,8 @@ def right_and_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.n
     return np.flatnonzero(right), wrong[np.argsort(-probabilities.max(axis=1)[wrong], kind="stable")]
 
 
-def _picture(image: np.ndarray) -> np.ndarray:
+def picture(image: np.ndarray) -> np.ndarray:
+    """An example as it can be drawn: ``[h, w]`` or ``[h, w, colours]``; a strip, if it is no picture."""
     image = np.squeeze(image)
     if np.issubdtype(image.dtype, np.floating):
         image = (image - image.min()) / max(float(np.ptp(image)), 1e-30)

@@ -33,6 +33,7 @@ import numpy as np
 
 from jaxnaive import checkpoints, files
 
+LOG = "metrics.jsonl"
 LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
 MAY_GROW = "epochs"  # what may be larger when a run is continued; all else has to be the same
 
@@ -60,6 +61,7 @@ class Run:
         self.resumed = stored is not None
         self._stored = stored  # configuration of the run that is there, if there is one
         self.epoch = 0  # how many are saved
+        self.began = 0  # how many were, when this process came
         self._ready = False  # since restore()
         self._beginning = threading.Lock()
         self._losses: dict[int, float] = {}  # means of the epochs whose checkpoints are there
@@ -69,7 +71,7 @@ class Run:
     @property
     def log(self) -> Path:
         """The metrics: a line of JSON a step."""
-        return self.folder / "metrics.jsonl"
+        return self.folder / LOG
 
     def restore(self, state: State) -> State:
         """The state to go on from: of the last good checkpoint; or the one given, if the run is new.
@@ -90,6 +92,7 @@ class Run:
             files.write(self.log, b"")
             self._checkpoint(state, 0, None)
         self._begin()  # last, because this is what makes the folder a run
+        self.began = self.epoch
         self._ready = True
         return state
 
@@ -170,14 +173,7 @@ class Run:
         Raises:
           ValueError: a line of it is damaged.
         """
-        epochs: list[list[float]] = [[] for _ in range(self.epoch)]
-        for number, line in enumerate(self.log.read_bytes().splitlines(), start=1):
-            try:
-                row = json.loads(line)
-                epochs[row["epoch"]].append(row["loss"])
-            except (ValueError, LookupError, TypeError) as error:
-                raise ValueError(f"{self.log}: line {number} is damaged ({error})") from error
-        return [np.array(values, np.float32) for values in epochs]
+        return stored_losses(self.folder, self.epoch)
 
     def leave_if_asked(self) -> None:
         """Raise :class:`Stopped` if SIGINT or SIGTERM came."""
@@ -283,7 +279,7 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
         stored_config(folder)  # or there is none, and no folder is made
     files.make_folder(folder)
     with _locked(folder):
-        log = folder / "metrics.jsonl"
+        log = folder / LOG
         there = (folder / "config.json").exists() or (log.exists() and log.stat().st_size > 0)
         if there and resume is False:
             raise RefusedError(f"{folder}: holds a run; go on with it by --resume, or choose another folder")
@@ -313,6 +309,24 @@ def stored_config(folder: Path) -> dict[str, Any]:
     if (found := config.pop("format", FORMAT)) != FORMAT:
         raise ValueError(f"{path}: got a run of format {found}, expected {FORMAT}; another jaxnaive wrote it")
     return config
+
+
+def stored_losses(folder: Path, epochs: int) -> list[np.ndarray]:
+    """The losses of so many epochs, all that there are, as the log of the run in a folder has them.
+
+    Raises:
+      ValueError: a line of it is damaged.
+      OSError: it cannot be read.
+    """
+    log = folder / LOG
+    losses: list[list[float]] = [[] for _ in range(epochs)]
+    for number, line in enumerate(log.read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            losses[row["epoch"]].append(row["loss"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{log}: line {number} is damaged ({error})") from error
+    return [np.array(values, np.float32) for values in losses]
 
 
 def new_folder(parent: Path, name: str) -> Path:

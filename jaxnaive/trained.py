@@ -52,6 +52,7 @@ def load(folder: Path) -> Trained:
         )
     try:
         image_shape, class_names = tuple(config["image_shape"]), tuple(config["class_names"])
+        _ = config["dataset"], config["fingerprint"]  # for load_dataset
         model = layers.mlp(math.prod(image_shape), *config["hidden"], len(class_names))
         like = jax.eval_shape(model.init, jax.random.key(0))
     except (KeyError, TypeError) as error:

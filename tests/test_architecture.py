@@ -37,6 +37,7 @@ SHELL = (
     "drawings",
     "diagrams",
     "timing",
+    "report",
     "compile_cache",
     "choices",
     "command",
@@ -110,5 +111,7 @@ def test_importing_jaxnaive_imports_nothing_heavy():
         "tyro",
         "tqdm",
         "requests",
+        "jinja2",
+        "PIL",
     }
     assert not heavy & set(modules)

@@ -384,6 +384,10 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(home, tmp_path)
 
     code, out, _ = finish(mnist(home, "--resume", "--epochs", 402, "--out", stopped))
     assert code == 0 and json.loads((stopped / "certificate.json").read_text())["epochs"] == 402
+    (_, end), again, more = (
+        process["epochs"] for process in json.loads((stopped / "timings.json").read_text())
+    )
+    assert (end, again, more) == (400, [400, 400], [400, 402])
 
 
 def test_a_sweep_is_resumed_and_refused(home, tmp_path):
