@@ -4,7 +4,8 @@ The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``, ``parallel``. Around it the shell, the
 only part that touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk,
 ``certificates`` of what was counted, ``trained`` networks to be used, ``exports`` of them for other programs,
-the ``report`` of their runs; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
+the ``report`` of their runs; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of
+graphs.
 """
 
 from jaxnaive import (
