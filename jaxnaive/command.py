@@ -60,7 +60,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (MissedError, ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
-        _fail(f"error: {_describe(error)}", 1)
+        _fail(f"error: {describe(error)}", 1)
 
 
 @contextlib.contextmanager
@@ -108,7 +108,8 @@ def _parse(options: type[Options], default: Options | None = None) -> Options:
         _fail(f"error: {message.partition('  Got errors')[0].rstrip('.')}; see --help", 2)
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """What went wrong, in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split())
