@@ -38,7 +38,8 @@ def main(options: Options) -> list[np.ndarray]:
     with command.usage():
         if not options.images:
             raise ValueError("images: got none, expected one or more")
-        network = trained.load(options.run or runs.last_folder(RUNS, "mnist"))
+    network = trained.load(options.run or runs.last_folder(RUNS, "mnist"))
+    with command.usage():
         handwriting.check_network(network)
         files.make_folder(options.out)
     found, errors = [], []

@@ -1,10 +1,10 @@
 """Your own picture of a digit, made into what a network that was trained on MNIST expects.
 
-MNIST's images are not what a camera sees. Each digit was inverted, scaled so that its longer side is 20 pixels,
-and moved so that its centre of mass is in the middle of 28 x 28. A network that has seen nothing else is lost
-on a digit that is larger, elsewhere or dark on light. :func:`read`, :func:`find_ink` and :func:`normalise` do
-to a picture what was done to MNIST; the page of ``templates/playground.html`` has :func:`normalise` a second
-time, in JavaScript.
+MNIST's images are not what a camera sees. Each digit was inverted, scaled so that its longer side is 20
+pixels, and moved so that its centre of mass is in the middle of 28 x 28. A network that has seen nothing else
+is lost on a digit that is larger, elsewhere or dark on light. :func:`read`, :func:`find_ink` and
+:func:`normalise` do to a picture what was done to MNIST; ``templates/playground.html`` has
+:func:`normalise` a second time, in JavaScript.
 
 Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
 1998; Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
@@ -67,7 +67,7 @@ def read(path: Path) -> Float32[np.ndarray, "height width"]:
         except Image.UnidentifiedImageError as error:
             raise ValueError(f"{path}: not a PNG or JPEG picture") from error
         except Image.DecompressionBombError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: expected at most {MAX_PIXELS:,} pixels ({error})") from error
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise ValueError(f"{path}: a damaged picture ({error})") from error
     if too_large:

@@ -30,6 +30,8 @@ SHELL = (
     "runs",
     "certificates",
     "trained",
+    "handwriting",
+    "playground",
     "figures",
     "plots",
     "drawings",
