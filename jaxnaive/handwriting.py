@@ -26,6 +26,7 @@ LONGEST = 400  # pixels of a picture's longer side: it is reduced to them, which
 PAPER = 1 / 4  # of the shorter side: what is narrower may be ink; what is wider is paper, or a shadow on it
 CONTRAST = 0.1  # of ink to paper, at least; 1 is black on white
 CLEAR = 1.5  # times as much as the paper's own grain, at least
+FAINT = 0.1  # of full ink: what is fainter is an edge's blur, and would make the digit's box too large
 REACH = 0.07  # of a shape's longer side: half of the gap beside which a part still belongs to a digit
 UPWARDS = 0.3  # as far as sidewards: the bar of a 5 may float above it, but digits stand beside each other
 SPECK = 0.1  # of the largest shape's ink: what has less is dirt
@@ -87,10 +88,10 @@ def read(path: Path) -> Float32[np.ndarray, "height width"]:
 def find_ink(grey: Float[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
     """The ink of one digit, 0 none to 1 full, from a picture that is drawn or photographed.
 
-    Ink is dark on light or light on dark, whichever differs from the picture's frame. The paper is what an
-    opening leaves, the lightest surface that squares of a third of the picture can fill from below (with
-    light for dark): it follows uneven light and shadows, and passes over strokes. What differs from it more
-    than its own grain is ink.
+    Ink is what the frame of the picture is not: dark on light, or light on dark. The paper is what is left
+    when everything narrower than a quarter of the picture is filled with the grey around it, an opening of
+    light ink or a closing of dark ink: that follows uneven light and passes over strokes. Ink is what differs
+    from the paper by more than the paper's own grain.
 
     Args:
       grey: 0 black to 1 white.
@@ -98,36 +99,7 @@ def find_ink(grey: Float[np.ndarray, "height width"]) -> Float32[np.ndarray, "he
     Raises:
       ValueError: there is no ink; or more than one digit; or something that is wider than any digit.
     """
-    from scipy import ndimage
-
-    light = grey if _is_light_on_dark(grey) else 1 - grey
-    shorter = min(grey.shape)
-    smooth = ndimage.uniform_filter(light, 1 + 2 * (shorter // 100))
-    size = 1 + 2 * math.ceil(PAPER / 2 * shorter)
-    above = light - ndimage.grey_opening(smooth, size=(size, size), mode="nearest")
-    threshold = _otsu(above)
-    full = float(np.percentile(above[above > threshold], 90)) if (above > threshold).any() else 0.0
-    paper = above[above <= threshold]
-    grain = float(np.median(paper) + 6 * np.median(abs(paper - np.median(paper))))
-    if full < max(CONTRAST, CLEAR * grain):
-        raise ValueError("got a blank picture, expected a digit that stands out from its background")
-    ink = np.clip((above - grain) / (full - grain), 0, 1)
-
-    strokes = ink > 0.5
-    pieces, _ = ndimage.label(strokes, np.ones((3, 3)))
-    longest = max(max(s.stop - s.start for s in box) for box in ndimage.find_objects(pieces))
-    near = ndimage.distance_transform_edt(~strokes, sampling=(UPWARDS, 1)) <= max(1, REACH * longest)
-    shapes, count = ndimage.label(near)
-    amounts = ndimage.sum_labels(ink, shapes, np.arange(1, count + 1))
-    large = 1 + np.flatnonzero(amounts > SPECK * amounts.max())
-    if len(large) > 1:
-        raise ValueError(f"got {len(large)} separate shapes, expected one digit")
-    ink[shapes != large[0]] = 0
-    (rows, columns), *_ = ndimage.find_objects((ink > 0).astype(int))
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    if width > WIDEST * height:
-        raise ValueError(f"got a shape {width / height:.1f} times as wide as high, expected one digit")
-    return ink.astype(np.float32)
+    return _only_shape(_stroke_values(grey))
 
 
 def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 28"]:
@@ -148,6 +120,45 @@ def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 2
     scale = max(len(np.trim_zeros(rows)), len(np.trim_zeros(columns))) / BOX
     down, across = _to_pixels(rows, scale), _to_pixels(columns, scale)
     return np.floor(255 * (down @ ink @ across.T) + 0.5).astype(np.uint8)
+
+
+def _stroke_values(grey: np.ndarray) -> np.ndarray:
+    """How much of each pixel is ink."""
+    from scipy import ndimage
+
+    light = grey if _is_light_on_dark(grey) else 1 - grey
+    shorter = min(grey.shape)
+    smooth = ndimage.uniform_filter(light, 1 + 2 * (shorter // 100))
+    size = 1 + 2 * math.ceil(PAPER / 2 * shorter)
+    above = light - ndimage.grey_opening(smooth, size=(size, size), mode="nearest")
+    threshold = _otsu(above)
+    full = float(np.percentile(above[above > threshold], 90)) if (above > threshold).any() else 0.0
+    paper = above[above <= threshold]
+    grain = float(np.median(paper) + 6 * np.median(abs(paper - np.median(paper))))
+    if full < max(CONTRAST, CLEAR * grain):
+        raise ValueError("got a blank picture, expected a digit that stands out from its background")
+    return np.clip((above - grain) / (full - grain), 0, 1, dtype=np.float32)
+
+
+def _only_shape(ink: np.ndarray) -> np.ndarray:
+    """The ink without dirt and blur, when what remains is one digit."""
+    from scipy import ndimage
+
+    strokes = ink > 0.5
+    pieces, _ = ndimage.label(strokes, np.ones((3, 3)))
+    longest = max(max(s.stop - s.start for s in box) for box in ndimage.find_objects(pieces))
+    away = np.asarray(ndimage.distance_transform_edt(~strokes, sampling=(UPWARDS, 1)))
+    shapes, count = ndimage.label(away <= max(1, REACH * longest))
+    amounts = ndimage.sum_labels(ink, shapes, np.arange(1, count + 1))
+    large = 1 + np.flatnonzero(amounts > SPECK * amounts.max())
+    if len(large) > 1:
+        raise ValueError(f"got {len(large)} separate shapes, expected one digit")
+    ink = np.where((shapes == large[0]) & (ink >= FAINT), ink, 0)
+    ((rows, columns),) = ndimage.find_objects((ink > 0).astype(int))
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if width > WIDEST * height:
+        raise ValueError(f"got a shape {width / height:.1f} times as wide as high, expected one digit")
+    return ink
 
 
 def _to_pixels(profile: np.ndarray, scale: float) -> np.ndarray:
