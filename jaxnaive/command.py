@@ -109,7 +109,7 @@ def _parse(options: type[Options], default: Options | None = None) -> Options:
 
 
 def describe(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """An error in one line."""
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename2 or error.filename}: {error.strerror}"
     return " ".join(str(error).split())
