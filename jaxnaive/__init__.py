@@ -4,8 +4,8 @@ The core, in reading order: ``tensors``, ``operations``, ``geometry``, ``graph``
 ``losses``, ``optimizers``, ``batches``, ``training``, ``ensembles``, ``parallel``. Around it the shell, the
 only part that touches files, network and terminal: ``data``; ``checkpoints`` and ``runs`` on disk,
 ``certificates`` of what was counted, ``trained`` networks to be used, ``exports`` of them for other programs,
-the ``report`` of their runs; and the pictures: ``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of
-graphs.
+the ``report`` of their runs, ``handwriting`` of your own, a ``playground`` to draw on; and the pictures:
+``plots`` of runs, ``drawings`` of ideas, ``diagrams`` of graphs.
 """
 
 from jaxnaive import (
@@ -20,11 +20,13 @@ from jaxnaive import (
     exports,
     geometry,
     graph,
+    handwriting,
     layers,
     losses,
     operations,
     optimizers,
     parallel,
+    playground,
     report,
     runs,
     tensors,
@@ -44,11 +46,13 @@ __all__ = [
     "exports",
     "geometry",
     "graph",
+    "handwriting",
     "layers",
     "losses",
     "operations",
     "optimizers",
     "parallel",
+    "playground",
     "report",
     "runs",
     "tensors",

@@ -72,6 +72,37 @@ def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None
     figures.save(figure, path)
 
 
+def seen(
+    path: Path, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """A picture of a user, what the network got to see of it, and what the network says.
+
+    Args:
+      path: the PNG file to write.
+      grey: ``[height, width]``, 0 black to 1 white.
+      image: ``[28, 28]``, uint8.
+      probabilities: ``[classes]``.
+      class_names: of the classes.
+    """
+    figure = figures.new(9.0, 3.2)
+    came, went_in, says = figure.subplots(1, 3, width_ratios=(1, 1, 1.2))
+    came.imshow(grey, cmap="gray", vmin=0, vmax=1)
+    came.set_title("your picture")
+    went_in.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    went_in.set_title("what the network sees")
+    for axes in (came, went_in):
+        axes.set(xticks=[], yticks=[])
+    best = int(probabilities.argmax())
+    colors = ["tab:blue" if k == best else "0.75" for k in range(len(probabilities))]
+    bars = says.barh(range(len(probabilities)), probabilities, color=colors)
+    says.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=3, fontsize=8)
+    says.set_yticks(range(len(probabilities)), class_names)
+    says.invert_yaxis()
+    says.set(xlim=(0, 1.2), xticks=[], title=f"{class_names[best]}: {probabilities[best]:.1%}")
+    says.spines[["top", "right", "bottom"]].set_visible(False)
+    figures.save(figure, path)
+
+
 def right_and_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The examples that are classified correctly, in order, and the others, the most confident first.
 

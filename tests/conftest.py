@@ -1,6 +1,7 @@
 """What all tests share: strict types, no network, and MNIST where it is."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import jaxtyping
@@ -28,6 +29,16 @@ def mnist() -> data.Dataset:
         return data.load("mnist")
     except ConnectionError as error:
         pytest.skip(f"needs the real MNIST: {error}")
+
+
+@pytest.fixture(scope="session")
+def mnist_run(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the main job's default run on MNIST."""
+    from experiments.mnist import Options, main
+
+    folder = tmp_path_factory.mktemp("mnist") / "run"
+    main(Options(dataset="mnist", out=folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,8 @@ SHELL = (
     "certificates",
     "trained",
     "exports",
+    "handwriting",
+    "playground",
     "figures",
     "plots",
     "drawings",

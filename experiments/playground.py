@@ -1,0 +1,39 @@
+"""Write a page to draw digits on: a trained network that runs in the browser, without a server.
+
+python experiments/playground.py runs/mnist-1
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from jaxnaive import command, files, playground, trained
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write a page to draw digits on, which holds the network of a finished run on MNIST."""
+
+    run: Positional[Path]
+    """folder of the run, such as runs/mnist-1"""
+    out: Path | None = None
+    """the page; by default playground.html in the folder of the run"""
+
+
+def main(options: Options) -> Path:
+    """Returns where the page is."""
+    network = trained.load(options.run)
+    out = options.out or options.run / playground.NAME
+    with command.usage():
+        page = playground.to_html(network).encode()
+        if out.is_dir():
+            raise ValueError(f"out: got the folder {out}, expected a file, such as {out / playground.NAME}")
+        files.make_folder(out.parent)
+    files.write(out, page)
+    print(f"saved {out}: {len(page):,} bytes; open it in a browser")
+    return out
+
+
+if __name__ == "__main__":
+    command.run(main, Options)

@@ -1,0 +1,77 @@
+"""Ask a trained network about your own pictures of digits, drawn or photographed.
+
+python experiments/predict.py seven.png photo.jpg
+python experiments/predict.py --run runs/mnist-1 seven.png
+
+Each picture goes through MNIST's own normalisation first: without it most of them are not recognised.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tyro.conf import Positional
+
+from jaxnaive import command, files, handwriting, layers, plots, runs, trained, training
+
+RUNS = Path("runs")
+LIKELIEST = 3  # classes that are printed
+
+logger = logging.getLogger("jaxnaive")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Say which digits are in pictures, and save what the network saw of each."""
+
+    images: Positional[tuple[Path, ...]]
+    """PNG or JPEG files with a digit each, dark on light or light on dark, of any size"""
+    run: Path | None = None
+    """folder of a finished run on MNIST; by default the last of runs/mnist-1, runs/mnist-2, ..."""
+    out: Path = Path("runs/predict")
+    """folder for the figures, one a picture"""
+
+
+def main(options: Options) -> list[np.ndarray]:
+    """Returns the probabilities for each picture; if some cannot be used, raises the last one's error."""
+    with command.usage():
+        if not options.images:
+            raise ValueError("images: got none, expected one or more")
+    network = trained.load(options.run or runs.last_folder(RUNS, "mnist"))
+    with command.usage():
+        handwriting.check_network(network)
+        files.make_folder(options.out)
+    found, errors = [], []
+    for number, path in enumerate(options.images, 1):
+        try:
+            grey, seen = look(path)
+        except (ValueError, OSError) as error:
+            errors.append(error)
+            continue
+        logits = training.predict(network.params, seen[None], network.model)
+        probabilities = np.asarray(layers.softmax(logits))[0]
+        figure = options.out / f"seen-{number}-{path.stem}.png"
+        plots.seen(figure, grey, seen, probabilities, network.class_names)
+        likeliest = np.argsort(-probabilities, kind="stable")[:LIKELIEST]
+        said = ", ".join(f"{network.class_names[k]} {probabilities[k]:.1%}" for k in likeliest)
+        print(f"{path}: {said}; saved {figure}")
+        found.append(probabilities)
+    for error in errors[:-1]:
+        logger.error("error: %s", command.describe(error))
+    if errors:
+        raise errors[-1]
+    return found
+
+
+def look(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A picture's grey values, and what the network gets to see of it."""
+    grey = handwriting.read(path)
+    try:
+        return grey, handwriting.normalise(handwriting.find_ink(grey))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+if __name__ == "__main__":
+    command.run(main, Options)

@@ -1,0 +1,44 @@
+"""A page to draw digits on: the trained network itself, in HTML and JavaScript, without a server."""
+
+import base64
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from jaxnaive import handwriting
+from jaxnaive.trained import Trained
+
+NAME = "playground.html"
+
+
+def to_html(network: Trained) -> str:
+    """The page; it holds the parameters as base64 of little-endian float32.
+
+    Raises:
+      ValueError: the network does not take images of MNIST's size.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    handwriting.check_network(network)
+    environment = Environment(
+        loader=PackageLoader("jaxnaive"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    layers: list[Any] = list(network.params)
+    return environment.get_template(NAME).render(
+        name=network.folder.resolve().name,
+        sizes=[len(layers[0]["w"]), *(layer["b"].size for layer in layers)],
+        class_names=network.class_names,
+        network={
+            "class_names": network.class_names,
+            "layers": [{name: _to_base64(array) for name, array in layer.items()} for layer in layers],
+        },
+    )
+
+
+def _to_base64(array: Array) -> str:
+    return base64.b64encode(np.asarray(array, "<f4").tobytes()).decode()
