@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -25,6 +26,7 @@ from jaxnaive import (
     data,
     files,
     layers,
+    operations,
     optimizers,
     plots,
     report,
@@ -37,6 +39,7 @@ from jaxnaive import (
 NAME = "mnist"  # of its runs
 MIN_UPDATES = 700  # about as many as 3 epochs of MNIST; 3 epochs of the 1,442 digits would be only 18
 
+PRODUCTS = {"float32": jnp.matmul, "bfloat16": operations.matmul_bfloat16}
 HIGHEST = {"sgd": 0.6, "momentum": 0.6, "nesterov": 0.6, "adagrad": 0.05}  # learning rates; 0.002 for others
 
 
@@ -55,6 +58,8 @@ class Options:
     """at its highest; by default 0.6 for sgd, momentum, nesterov, 0.05 for adagrad, and 0.002 for others"""
     schedule: choices.Schedule = "one-cycle"
     """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """of the matrix products of the training; bfloat16 is faster where the processor has it"""
     epochs: int | None = None
     """how often every example is seen; by default 3, or more when that makes fewer than 700 updates"""
     batch_size: int = 256
@@ -179,7 +184,8 @@ def settled(options: Options, dataset: data.Dataset) -> Options:
 def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
     """What settled options mean for this dataset."""
     updates = batches.num_batches(len(dataset.train.labels), options.batch_size) * (options.epochs or 0)
-    model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
+    sizes = (dataset.num_features, *options.hidden, len(dataset.class_names))
+    model = layers.mlp(*sizes, product=PRODUCTS[options.precision])
     rate = choices.schedule(options.schedule, options.learning_rate, updates)
     return training.Recipe(model, choices.optimizer(options.optimizer)(rate), batch_size=options.batch_size)
 
@@ -191,6 +197,8 @@ def check(options: Options) -> None:
         choices.Schedule
     ):  # tyro does not look at what it is given as default
         raise ValueError(f"schedule: got {options.schedule!r}, expected one of {get_args(choices.Schedule)}")
+    if options.precision not in PRODUCTS:
+        raise ValueError(f"precision: got {options.precision!r}, expected one of {', '.join(PRODUCTS)}")
     choices.optimizer(options.optimizer)
     if options.learning_rate is not None:
         optimizers.check_learning_rate(options.learning_rate)

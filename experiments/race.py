@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,8 +58,7 @@ class Entrant(NamedTuple):
 
     module: str  # in experiments.peers
     needs: tuple[str, ...] = ()  # packages, besides those of jaxnaive
-    environment: dict[str, str] = {}  # noqa: RUF012  (never changed)
-    packages: tuple[str, ...] = ("jax",)  # whose versions matter
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
 CACHED = {
@@ -205,7 +206,7 @@ def process(
       log: gets a line of JSON.
     """
     entrant = ENTRANTS[name]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | entrant.environment
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | dict(entrant.environment)
     if "JAX_COMPILATION_CACHE_DIR" in entrant.environment:
         environment["JAX_COMPILATION_CACHE_DIR"] = str(arrays.parent / "compiled")
     arguments = [entrant.module, json.dumps(recipe), str(arrays), str(held_out), str(seed), str(time.time())]

@@ -17,6 +17,7 @@ from jaxnaive.operations import relu
 
 Params = PyTree[Array]
 Activation = Callable[[Array], Array]
+Product = Callable[[Array, Array], Array]  # x [batch, inputs], w [inputs, outputs] -> [batch, outputs]
 Initializer = Callable[[Array, tuple[int, ...]], Array]  # key, shape -> weights
 
 
@@ -78,7 +79,11 @@ def he_normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "inpu
 
 
 def dense(
-    inputs: int, outputs: int, activation: Activation = identity, initializer: Initializer = glorot_uniform
+    inputs: int,
+    outputs: int,
+    activation: Activation = identity,
+    initializer: Initializer = glorot_uniform,
+    product: Product = jnp.matmul,
 ) -> Layer:
     """A densely connected layer: ``activation(x @ w + b)``.
 
@@ -90,6 +95,7 @@ def dense(
       outputs: features that go out, the layer's units.
       activation: of the ``[batch, outputs]`` array as a whole, since softmax is not element-wise.
       initializer: makes ``w``; any of ``jax.nn.initializers`` will do.
+      product: of the matrices; ``operations.matmul_bfloat16`` is a faster and less exact one.
 
     Returns:
       The layer. Its ``forward`` raises ``ValueError`` unless ``x`` are floats, ``inputs`` an example.
@@ -107,7 +113,7 @@ def dense(
             raise ValueError(f"dense layer: got {x.shape[-1]} features an example, expected {inputs}")
         if not jnp.issubdtype(x.dtype, jnp.floating):  # uint8 @ float32 is float32: 0 to 255, in silence
             raise ValueError(f"dense layer: got {x.dtype}, expected floats; batches.as_features makes them")
-        return activation(x @ params["w"] + params["b"])
+        return activation(product(x, params["w"]) + params["b"])
 
     return Layer(init, forward)
 
@@ -138,18 +144,21 @@ def sequential(*layers: Layer) -> Layer:
     return Layer(init, forward)
 
 
-def mlp(*sizes: int) -> Layer:
+def mlp(*sizes: int, product: Product = jnp.matmul) -> Layer:
     """A multi-layer perceptron: dense layers of these sizes, relu between them, logits at the end.
 
     ``mlp(784, 512, 10)`` is the notes' network: 784 pixels, 512 hidden units, 10 classes.
     """
-    return sequential(*mlp_layers(*sizes))
+    return sequential(*mlp_layers(*sizes, product=product))
 
 
-def mlp_layers(*sizes: int) -> list[Layer]:
+def mlp_layers(*sizes: int, product: Product = jnp.matmul) -> list[Layer]:
     """The layers of :func:`mlp` one by one, for :func:`activations`."""
     *hidden, last = pairwise(sizes)
-    return [*(dense(*pair, relu, he_normal) for pair in hidden), dense(*last)]
+    return [
+        *(dense(*pair, relu, he_normal, product) for pair in hidden),
+        dense(*last, product=product),
+    ]
 
 
 def activations(layers: Sequence[Layer], params: Sequence[Params], x: Array) -> list[Array]:

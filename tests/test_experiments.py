@@ -179,6 +179,18 @@ def test_a_cached_run_imports_nothing_before_it_is_needed(digits, tmp_path):
     assert result.stdout.endswith("set()\n")
 
 
+def test_with_bfloat16_products_it_learns_as_well_and_otherwise(digits, tmp_path):
+    results = [
+        mnist.main(
+            mnist.Options(dataset="digits", hidden=(64,), precision=precision, out=tmp_path / precision)
+        )
+        for precision in ("float32", "bfloat16")
+    ]
+    exact, rounded = (result.history.loss for result in results)
+    assert 1e-6 < np.abs(exact - rounded)[0].max() < 0.1
+    assert min(result.accuracy for result in results) > 0.95
+
+
 def test_no_epochs_is_a_run_too(digits, tmp_path):
     result = mnist.main(mnist.Options(dataset="digits", epochs=0, hidden=(), out=tmp_path, data_dir=tmp_path))
     assert result.history.loss.size == 0 and (tmp_path / "metrics.jsonl").read_text() == ""

@@ -314,3 +314,19 @@ def test_the_experiment_refuses_to_measure_nothing(tmp_path):
     with pytest.raises(command.UsageError, match="repeats: got 0, expected 1 or more"):
         experiment.main(experiment.Options(repeats=0, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_s29_s30_products_of_bfloat16_and_their_gradients_are_those_of_rounded_factors():
+    rng = np.random.default_rng(0)
+    x, y, g = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((5, 7), (7, 3), (5, 3)))
+
+    def rounded(array):
+        return np.asarray(array.astype(jnp.bfloat16).astype(jnp.float32), np.float64)
+
+    got, gradients = jax.vjp(operations.matmul_bfloat16, x, y)
+    by_x, by_y = gradients(g)
+    assert got.dtype == by_x.dtype == by_y.dtype == jnp.float32
+    np.testing.assert_allclose(got, rounded(x) @ rounded(y), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_x, rounded(g) @ rounded(y).T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_y, rounded(x).T @ rounded(g), rtol=1e-5, atol=1e-6)
+    assert np.abs(got - np.asarray(x) @ np.asarray(y)).max() > 1e-3  # it is another product

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+CHINESE = (ROOT / "README.zh.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [
@@ -58,6 +59,47 @@ def test_every_experiment_is_in_the_readme_and_every_command_line_is_understood(
     for name, arguments in re.findall(r"experiments/(\w+)\.py([^`\n&]*)", README):
         for option in re.findall(r"--[\w-]+", arguments):
             assert option in options[name]
+
+
+def test_the_chinese_one_has_the_same_code_pictures_commands_and_figures():
+    def content(text):
+        rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("|")]
+        return {
+            "code": re.findall(r"^```\w*\n.*?^```$", text, re.MULTILINE | re.DOTALL),
+            "pictures": sorted(re.findall(r"!\[[^]]+\]\((.*?)\)", text)),
+            "commands": sorted(set(re.findall(r"`(experiments/[^`]*)`", text))),
+            "figures": {
+                (re.findall(r"`(.*?)`", first) or [first])[0]: sorted(
+                    re.findall(r"\d[\d.,]*\d|\d", " ".join(rest))
+                )
+                for first, *rest in rows
+                if re.search(r"\d", " ".join(rest))
+            },
+        }
+
+    english, chinese = content(README), content(CHINESE)
+    assert len(english["figures"]) > 10 and len(english["pictures"]) > 5
+    for kind in english:
+        assert chinese[kind] == english[kind], kind
+
+
+def test_the_chinese_one_answers_every_question_of_the_notes():
+    for row in (
+        "s44",
+        "s68",
+        "s69",
+        "s75",
+        "s76",
+        "s83",
+        "s86",
+        "s58",
+        "b3 or b4",
+        "s29",
+        "s37",
+        "s71",
+        "s52",
+    ):
+        assert f"`{row}`" in CHINESE or f'`"{row}"`' in CHINESE, row
 
 
 def test_extras_that_are_named_exist():
