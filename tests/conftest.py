@@ -1,5 +1,6 @@
 """What all tests share: strict types, no network, and MNIST where it is."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from jaxnaive import data, downloads
 from jaxnaive.batches import Examples
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")  # `uint8 @ float32` is an error, not a wrong result
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """A shell starts what is in the background with SIGINT ignored, and this would be inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

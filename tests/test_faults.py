@@ -25,12 +25,6 @@ ROOT = TESTS.parent
 TABLE = re.findall(
     r"^\| (\d+) \| ([ABC]) \| .*? \| (.*?) \|$", (TESTS / "faults.md").read_text(), re.MULTILINE
 )
-LISTENING = (  # a shell starts what is in the background with SIGINT ignored, and this is inherited
-    "import runpy, signal, sys\n"
-    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "del sys.argv[0]\n"
-    "runpy.run_path(sys.argv[0], run_name='__main__')"
-)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +40,7 @@ def home(tmp_path_factory):
 
 
 def start(home, script, *arguments, **more):
-    command = [sys.executable, "-c", LISTENING, str(ROOT / script), *map(str, arguments)]
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=home, text=True, cwd=ROOT, stdout=pipe, stderr=pipe, **more)
 

@@ -242,9 +242,7 @@ def test_parts_are_computed_once_and_again_when_damaged_or_of_another_configurat
 def test_a_signal_during_a_part_keeps_it_and_leaves(tmp_path, caplog):
     def compute():
         os.kill(os.getpid(), signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while not run._received and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_until(lambda: run._received)
         return STATE
 
     with pytest.raises(runs.Stopped) as stopped, runs.open(tmp_path, CONFIG) as run:
@@ -256,6 +254,13 @@ def test_a_signal_during_a_part_keeps_it_and_leaves(tmp_path, caplog):
     )
     with runs.open(tmp_path, CONFIG) as run:
         run.remember("all", "first", lambda: pytest.fail("computed again"), STATE)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def content(folder):
@@ -569,8 +574,7 @@ def test_a_signal_waits_for_the_save_and_handlers_come_back(tmp_path, caplog, nu
     with pytest.raises(runs.Stopped) as stopped, runs.open(tmp_path, CONFIG) as run:
         run.restore(STATE)
         os.kill(os.getpid(), number)
-        while not run._received:
-            pass
+        wait_until(lambda: run._received)
         run.save(STATE, 1.0)
     assert stopped.value.code == 128 + number
     assert f"stopped by {number.name} after epoch 1; resume with" in caplog.text
