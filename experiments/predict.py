@@ -15,7 +15,6 @@ from tyro.conf import Positional
 
 from jaxnaive import command, files, handwriting, layers, plots, runs, trained, training
 
-RUNS = Path("runs")
 LIKELIEST = 3  # classes that are printed
 
 logger = logging.getLogger("jaxnaive")
@@ -38,7 +37,7 @@ def main(options: Options) -> list[np.ndarray]:
     with command.usage():
         if not options.images:
             raise ValueError("images: got none, expected one or more")
-    network = trained.load(options.run or runs.last_folder(RUNS, "mnist"))
+    network = trained.load(options.run or runs.last_folder(command.RUNS, "mnist"))
     with command.usage():
         handwriting.check_network(network)
         files.make_folder(options.out)
