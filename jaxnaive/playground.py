@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array
 
-from jaxnaive import handwriting
+from jaxnaive import handwriting, pages
 from jaxnaive.trained import Trained
 
 NAME = "playground.html"
@@ -18,18 +18,9 @@ def to_html(network: Trained) -> str:
     Raises:
       ValueError: the network does not take images of MNIST's size.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     handwriting.check_network(network)
-    environment = Environment(
-        loader=PackageLoader("jaxnaive"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     layers: list[Any] = list(network.params)
-    return environment.get_template(NAME).render(
+    return pages.template(NAME).render(
         name=network.folder.resolve().name,
         sizes=[len(layers[0]["w"]), *(layer["b"].size for layer in layers)],
         class_names=network.class_names,

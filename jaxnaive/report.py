@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxnaive import certificates, ensembles, files, layers, losses, plots, runs, timing, training
+from jaxnaive import certificates, ensembles, files, layers, losses, pages, plots, runs, timing, training
 from jaxnaive.data import Dataset
 from jaxnaive.trained import Trained
 
@@ -251,18 +251,9 @@ def to_html(reports: Sequence[Report]) -> str:
     Raises:
       ValueError: two runs are the same, with the same options and the same seed.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("jaxnaive"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"picture": picture, "weights": weights_picture, "text": to_text}
     groups = grouped(reports)
-    return environment.get_template(NAME).render(
+    page = pages.template(NAME, picture=picture, weights=weights_picture, text=to_text)
+    return page.render(
         reports=reports,
         detailed=reports[:DETAILED],
         names=names(reports),

@@ -22,7 +22,7 @@ COLLECTIVE = r"= (\S.*?) (all-\w+|reduce-scatter|collective-[\w-]+)(?:-start)?\(
 class Recorded(np.ndarray):
     """An array that remembers which rows were read."""
 
-    read: list[tuple[int, int]] = []  # noqa: RUF012
+    read: list[tuple[int, int]] = []  # noqa: RUF012  (one list for all views of the array)
 
     def __getitem__(self, key):
         if isinstance(key, tuple) and isinstance(key[0], slice):

@@ -33,6 +33,7 @@ SHELL = (
     "trained",
     "exports",
     "handwriting",
+    "pages",
     "playground",
     "figures",
     "plots",

@@ -90,7 +90,7 @@ def test_the_safetensors_are_a_state_of_torch_s_sequential(tmp_path):
     network = random_network(5, 4, 3, 2)
     (tmp_path / "model.safetensors").write_bytes(exports.to_safetensors(network))
     with safetensors.safe_open(tmp_path / "model.safetensors", "np") as file:
-        shapes = {name: file.get_tensor(name).shape for name in file.keys()}  # noqa: SIM118
+        shapes = {name: file.get_tensor(name).shape for name in file.keys()}  # noqa: SIM118  (no mapping: it cannot be iterated)
         about = json.loads(file.metadata()["about"])
         np.testing.assert_array_equal(file.get_tensor("2.weight"), network.params[1]["w"].T)
         np.testing.assert_array_equal(file.get_tensor("4.bias"), network.params[2]["b"])
