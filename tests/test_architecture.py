@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import jaxnaive
+
 PACKAGE = Path(__file__).parent.parent / "jaxnaive"
 CORE = (
     "tensors",
@@ -100,11 +102,28 @@ def test_the_shell_has_no_cycles(module):
     assert ours <= {*CORE, *SHELL[: SHELL.index(module)]}
 
 
-def test_importing_jaxnaive_imports_nothing_heavy():
-    script = "import sys, jaxnaive; print(*sorted(sys.modules))"
-    modules = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
+def modules_after(script):
+    """The names of all modules that Python has imported after a script."""
+    shown = f"import sys\n{script}\nprint(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", shown], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+
+def test_importing_jaxnaive_imports_its_modules_where_they_are_used():
+    assert not modules_after("import jaxnaive") & {"jax", "numpy", *(f"jaxnaive.{name}" for name in CORE)}
+    used = modules_after("import jaxnaive as jn\njn.training")
+    needed = ("training", "batches", "losses", "layers", "optimizers", "operations")
+    assert {name for name in used if name.startswith("jaxnaive.")} == {f"jaxnaive.{name}" for name in needed}
+    with pytest.raises(AttributeError, match="module 'jaxnaive' has no attribute 'trainin'"):
+        _ = jaxnaive.trainin
+    assert set(jaxnaive.__all__) == set(dir(jaxnaive)) <= {*CORE, *SHELL}
+
+
+def test_importing_all_of_jaxnaive_imports_nothing_heavy():
+    modules = modules_after("import jaxnaive as jn\n[getattr(jn, name) for name in jn.__all__]")
     heavy = {
         "tensorflow",
         "tensorflow_datasets",
@@ -117,4 +136,5 @@ def test_importing_jaxnaive_imports_nothing_heavy():
         "jinja2",
         "PIL",
     }
-    assert not heavy & set(modules)
+    assert {f"jaxnaive.{name}" for name in jaxnaive.__all__} <= modules
+    assert not heavy & modules
