@@ -23,6 +23,7 @@ class Recipe(NamedTuple):
     schedule: Literal["constant", "one-cycle"]
     batch_size: int
     epochs: int
+    label_smoothing: float = 0.0  # of the target, spread over all classes
 
     def updates(self, examples: int) -> int:
         """Of the whole run."""
@@ -60,7 +61,7 @@ Lap = Callable[[], None]
 def load(folder: Path, held_out: int) -> Data:
     """The arrays in a folder; with the last ``held_out`` training examples to test on instead, if any."""
     names = ("train_images", "train_labels", "test_images", "test_labels")
-    data = Data(*(np.load(folder / f"{name}.npy") for name in names))
+    data = Data(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
     if not held_out:
         return data
     images, labels = data.train_images, data.train_labels

@@ -3,20 +3,19 @@
 import equinox as eqx
 import jax
 import numpy as np
-import optax
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
-from experiments.peers.optax_optimizer import make_optimizer
+from experiments.peers.in_optax import make_loss, make_optimizer
 
 
 def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
     model = eqx.nn.MLP(784, CLASSES, HIDDEN, depth=1, key=jax.random.key(seed))
-    optimizer = make_optimizer(recipe, len(y))
+    optimizer, mean_loss = make_optimizer(recipe, len(y)), make_loss(recipe)
     state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
 
     def loss_fn(model, x, y):
-        return optax.softmax_cross_entropy_with_integer_labels(jax.vmap(model)(x), y).mean()
+        return mean_loss(jax.vmap(model)(x), y)
 
     @eqx.filter_jit
     def step(model, state, x, y):

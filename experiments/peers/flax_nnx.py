@@ -2,11 +2,10 @@
 
 import jax
 import numpy as np
-import optax
 from flax import nnx
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
-from experiments.peers.optax_optimizer import make_optimizer
+from experiments.peers.in_optax import make_loss, make_optimizer
 
 
 class Model(nnx.Module):
@@ -18,19 +17,19 @@ class Model(nnx.Module):
         return self.output(nnx.relu(self.hidden(x)))
 
 
-def loss_fn(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
-    return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
-
-
-@nnx.jit
-def step(model: Model, optimizer: nnx.Optimizer, x: jax.Array, y: jax.Array) -> None:
-    optimizer.update(model, nnx.grad(loss_fn)(model, x, y))
-
-
 def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
     model = Model(nnx.Rngs(seed))
     optimizer = nnx.Optimizer(model, make_optimizer(recipe, len(y)), wrt=nnx.Param)
+    mean_loss = make_loss(recipe)
+
+    def loss_fn(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
+        return mean_loss(model(x), y)
+
+    @nnx.jit
+    def step(model: Model, optimizer: nnx.Optimizer, x: jax.Array, y: jax.Array) -> None:
+        optimizer.update(model, nnx.grad(loss_fn)(model, x, y))
+
     rng = np.random.default_rng(seed)
     for _ in range(recipe.epochs):
         order = rng.permutation(len(y))

@@ -31,9 +31,11 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     model = keras.Sequential(
         [keras.layers.Dense(HIDDEN, activation="relu"), keras.layers.Dense(CLASSES, activation="softmax")]
     )
-    model.compile(
-        optimizer=make_optimizer(recipe, len(y)), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    optimizer, loss = make_optimizer(recipe, len(y)), "sparse_categorical_crossentropy"
+    if recipe.label_smoothing:
+        y = keras.utils.to_categorical(y, CLASSES)
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     done = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: lap())
     model.fit(x, y, recipe.batch_size, recipe.epochs, verbose=0, callbacks=[done])
     return np.asarray(model.predict(features(data.test_images), verbose=0)).argmax(axis=1)

@@ -5,13 +5,16 @@ import numpy as np
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
 
 
-def gradients(params: list[np.ndarray], x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+def gradients(
+    params: list[np.ndarray], x: np.ndarray, y: np.ndarray, label_smoothing: float
+) -> list[np.ndarray]:
     w1, b1, w2, b2 = params
     hidden = np.maximum(x @ w1 + b1, 0)
     logits = hidden @ w2 + b2
     d_logits = np.exp(logits - logits.max(axis=1, keepdims=True))
     d_logits /= d_logits.sum(axis=1, keepdims=True)
-    d_logits[np.arange(len(y)), y] -= 1
+    d_logits[np.arange(len(y)), y] -= 1 - label_smoothing
+    d_logits -= label_smoothing / CLASSES
     d_logits /= len(y)
     d_hidden = (d_logits @ w2.T) * (hidden > 0)
     return [x.T @ d_hidden, d_hidden.sum(axis=0), hidden.T @ d_logits, d_logits.sum(axis=0)]
@@ -34,7 +37,8 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         for start in range(0, len(y), recipe.batch_size):
             batch = order[start : start + recipe.batch_size]
             lr, count = rate(count), count + 1
-            for w, g, m, v in zip(params, gradients(params, x[batch], y[batch]), first, second, strict=True):
+            grads = gradients(params, x[batch], y[batch], recipe.label_smoothing)
+            for w, g, m, v in zip(params, grads, first, second, strict=True):
                 if recipe.optimizer == "adam":
                     m += 0.1 * (g - m)
                     v += 0.001 * (g * g - v)

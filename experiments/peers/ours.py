@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe
-from jaxnaive import compile_cache, layers, optimizers, training
+from jaxnaive import compile_cache, layers, losses, optimizers, training
 from jaxnaive.batches import Examples
 
 compile_cache.use()
@@ -15,10 +15,11 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     job = training.Recipe(
         layers.mlp(784, HIDDEN, CLASSES),
         getattr(optimizers, recipe.optimizer)(rate),
+        losses.smoothed_cross_entropy(recipe.label_smoothing),
         batch_size=recipe.batch_size,
     )
     examples = jax.device_put(Examples(data.train_images, data.train_labels))
-    state = training.start(jax.random.key(seed), job)
+    state = jax.jit(lambda seed: training.start(jax.random.key(seed), job))(seed)
     for _ in range(recipe.epochs):
         state, loss = training.train_epoch(state, examples, job)
         loss.block_until_ready()

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
-from experiments.peers.optax_optimizer import make_optimizer
+from experiments.peers.in_optax import make_loss, make_optimizer
 
 
 def init(key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
@@ -22,12 +22,12 @@ def forward(params: list[tuple[jax.Array, jax.Array]], x: jax.Array) -> jax.Arra
 
 def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
-    optimizer = make_optimizer(recipe, len(y))
+    optimizer, mean_loss = make_optimizer(recipe, len(y)), make_loss(recipe)
     params = init(jax.random.key(seed))
     state = optimizer.init(params)
 
     def loss_fn(params, x, y):
-        return optax.softmax_cross_entropy_with_integer_labels(forward(params, x), y).mean()
+        return mean_loss(forward(params, x), y)
 
     @jax.jit
     def step(params, state, x, y):

@@ -27,7 +27,8 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     x = torch.from_numpy(features(data.train_images))
     y = torch.from_numpy(data.train_labels.astype(np.int64))
     model = nn.Sequential(nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
-    optimizer, loss_fn = make_optimizer(recipe, model), nn.CrossEntropyLoss()
+    optimizer = make_optimizer(recipe, model)
+    loss_fn = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     rate = recipe.rate(len(y))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda count: rate(count) / recipe.learning_rate)
 

@@ -1,4 +1,4 @@
-"""scikit-learn's ``MLPClassifier``, which knows no schedule that falls to 0."""
+"""scikit-learn's ``MLPClassifier``, which knows no schedule that falls to 0, and no label smoothing."""
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
@@ -7,8 +7,8 @@ from experiments.peers import HIDDEN, Data, Lap, Recipe, features
 
 
 def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
-    if recipe.schedule != "constant":
-        raise ValueError(f"scikit-learn has no schedule {recipe.schedule}")
+    if recipe.schedule != "constant" or recipe.label_smoothing:
+        raise ValueError("scikit-learn has neither a one-cycle schedule nor label smoothing")
     x, y = features(data.train_images), data.train_labels
     is_nesterov = recipe.optimizer == "nesterov"
     model = MLPClassifier(

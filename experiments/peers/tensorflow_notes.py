@@ -1,5 +1,7 @@
 """The notes' own way, with their bugs removed: naive layers, a gradient tape, one step after the other."""
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 
@@ -52,11 +54,10 @@ class Optimizer:
             weight.assign_sub(rate * (gradient + self.momentum * velocity))
 
 
-def one_training_step(model, optimizer, images, labels, rate):
+def one_training_step(model, optimizer, loss, images, labels, rate):
     with tf.GradientTape() as tape:
         predictions = model(images)
-        losses = tf.keras.losses.sparse_categorical_crossentropy(labels, predictions)
-        average_loss = tf.reduce_mean(losses)
+        average_loss = tf.reduce_mean(loss(labels, predictions))
     optimizer.update(tape.gradient(average_loss, model.weights), model.weights, rate)
 
 
@@ -67,12 +68,16 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
     model = NaiveSequential([NaiveDense(784, HIDDEN, tf.nn.relu), NaiveDense(HIDDEN, CLASSES, tf.nn.softmax)])
     optimizer = Optimizer(model.weights, 0.9 if recipe.optimizer == "nesterov" else 0.0)
+    loss = tf.keras.losses.sparse_categorical_crossentropy
+    if recipe.label_smoothing:
+        y = tf.keras.utils.to_categorical(y, CLASSES)
+        loss = partial(tf.keras.losses.categorical_crossentropy, label_smoothing=recipe.label_smoothing)
     rate, rng, count = recipe.rate(len(y)), np.random.default_rng(seed), 0
     for _ in range(recipe.epochs):
         order = rng.permutation(len(y))
         for start in range(0, len(y), recipe.batch_size):
             batch = order[start : start + recipe.batch_size]
-            one_training_step(model, optimizer, x[batch], y[batch], rate(count))
+            one_training_step(model, optimizer, loss, x[batch], y[batch], rate(count))
             count += 1
         lap()
     return model(features(data.test_images)).numpy().argmax(axis=1)
