@@ -4,8 +4,8 @@
 
 The notes say that the first step is only input, that the second and third are only tensor operations, and
 that the fourth is the hard one: here they are timed one by one, for the network of the notes on random data.
-Matrix products cannot be had faster than at the best rate that this machine reaches with a large one,
-measured in between; what a step takes beyond that is what is left to gain.
+Matrix products cannot be had faster than at the best rate that this machine reaches with a large one, by XLA
+or by NumPy; what a step takes beyond that is what is left to gain.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,9 @@ def main(options: Options) -> Costs:
         rounds=ROUNDS,
         calls=(*[CALLS] * 4, 1),
     )
-    rate = 2 * LARGE**3 / large
+    host = np.asarray(square)  # apart: NumPy's threads stay busy for a while, and slow XLA's down
+    (by_numpy,) = timing.medians(lambda: host @ host, rounds=ROUNDS)
+    rate = 2 * LARGE**3 / min(large, by_numpy)
     multiplications = options.batch_size * HIDDEN * np.array([INPUTS + CLASSES, INPUTS + 2 * CLASSES])
     least_forward, least_gradient = (2 * multiplications / rate).tolist()
     names = ("1 take a batch", "2, 3 run forward, loss", "4a gradient", "4b update")

@@ -149,6 +149,28 @@ def test_s74_s76_b1_b2_gradients_line_up_with_parameters():
     assert [g.shape for g in jax.tree.leaves(grads)] == [p.shape for p in jax.tree.leaves(params)]
 
 
+def test_s73_s86_the_gradient_of_few_outputs_is_the_same_and_not_by_the_slow_product():
+    def mean_of_squares(forward):
+        return lambda params, x: jnp.mean(forward(params, x) ** 2)
+
+    fast, plain = layers.mlp(784, 10), layers.dense(784, 10)
+    params = plain.init(KEY)
+    x = np.random.default_rng(0).normal(size=(128, 784)).astype(np.float32)
+    y = x.astype(np.float64) @ np.asarray(params["w"], np.float64)
+    (got,) = jax.grad(mean_of_squares(fast.forward))((params,), jnp.asarray(x))
+    np.testing.assert_allclose(got["w"], x.astype(np.float64).T @ y * 2 / y.size, rtol=1e-4, atol=1e-6)
+
+    def has_slow_product(forward, params):  # one that lies in memory row by row of x.T
+        program = (
+            jax.jit(jax.grad(mean_of_squares(forward))).lower(params, jnp.asarray(x)).compile().as_text()
+        )
+        return "f32[784,10]{1,0} dot(" in program
+
+    if jax.default_backend() == "cpu":
+        assert not has_slow_product(fast.forward, (params,))
+        assert has_slow_product(plain.forward, params), "XLA knows better now: the barrier can go"
+
+
 def test_s75_sequential_is_function_composition():
     first, second = layers.dense(3, 4, layers.relu), layers.dense(4, 2)
     model = layers.sequential(first, second)
