@@ -3,6 +3,7 @@
 python experiments/mnist.py
 python experiments/mnist.py --dataset fashion_mnist --hidden 512 256 --epochs 10
 python experiments/mnist.py --optimizer adam --learning-rate 0.004 --schedule linear
+python experiments/mnist.py --batch-size 128 --epochs 2 --label-smoothing 0.15
 python experiments/mnist.py --resume --epochs 20
 """
 
@@ -26,6 +27,7 @@ from jaxnaive import (
     data,
     files,
     layers,
+    losses,
     operations,
     optimizers,
     plots,
@@ -58,6 +60,8 @@ class Options:
     """at its highest; by default 0.6 for sgd, momentum, nesterov, 0.05 for adagrad, and 0.002 for others"""
     schedule: choices.Schedule = "one-cycle"
     """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
+    label_smoothing: float = 0.0
+    """of the target, spread over all classes, in all losses; with 0.15 two epochs do what three do without"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """of the matrix products of the training; bfloat16 is faster where the processor has it"""
     epochs: int | None = None
@@ -149,23 +153,23 @@ def train(
     print(f"{layers.count(state.params):,} parameters")
     clock.lap("compile")
     state = run.restore(state)
-    losses = run.losses()
+    reported = run.losses()
     clock.lap("save")
     train_epoch = training.train_epoch.lower(state, examples, recipe).compile()
     clock.lap("compile")
     with tqdm(total=options.epochs, initial=run.epoch, desc="train", unit="epoch") as progress:
         while run.epoch < (options.epochs or 0):
-            if losses and losses[-1].mean() < options.stop_at_loss:
+            if reported and reported[-1].mean() < options.stop_at_loss:
                 break
             certificates.remove(run.folder)
             state, loss = train_epoch(state, examples)
-            losses.append(np.asarray(loss))
+            reported.append(np.asarray(loss))
             clock.lap("train")
             run.save(state, loss)
             clock.lap("save")
-            progress.set_postfix(loss=f"{losses[-1].mean():.4f}", refresh=False)
+            progress.set_postfix(loss=f"{reported[-1].mean():.4f}", refresh=False)
             progress.update()
-    return state, training.History(np.stack(losses) if losses else np.zeros((0, 0), np.float32))
+    return state, training.History(np.stack(reported) if reported else np.zeros((0, 0), np.float32))
 
 
 def settled(options: Options, dataset: data.Dataset) -> Options:
@@ -187,7 +191,9 @@ def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
     sizes = (dataset.num_features, *options.hidden, len(dataset.class_names))
     model = layers.mlp(*sizes, product=PRODUCTS[options.precision])
     rate = choices.schedule(options.schedule, options.learning_rate, updates)
-    return training.Recipe(model, choices.optimizer(options.optimizer)(rate), batch_size=options.batch_size)
+    loss = losses.smoothed_cross_entropy(options.label_smoothing)
+    optimizer = choices.optimizer(options.optimizer)(rate)
+    return training.Recipe(model, optimizer, loss, batch_size=options.batch_size)
 
 
 def check(options: Options) -> None:
@@ -202,6 +208,7 @@ def check(options: Options) -> None:
     choices.optimizer(options.optimizer)
     if options.learning_rate is not None:
         optimizers.check_learning_rate(options.learning_rate)
+    losses.smoothed_cross_entropy(options.label_smoothing)
     command.check_at_least("epochs", options.epochs, 0)
     command.check_at_least("batch size", options.batch_size, 1)
     command.check_at_least("seed", options.seed, 0)

@@ -37,7 +37,7 @@ from jaxnaive import array_cache, command, data, files, plots, runs, timing
 NAME = "race"  # of its runs
 TARGET = 0.98
 EPOCHS = Recipe("sgd", 0.1, "constant", 128, 3)  # the first is apart: it compiles
-SAME = Recipe("nesterov", 0.6, "one-cycle", 128, 2, 0.15)
+SAME = Recipe("nesterov", 0.6, "one-cycle", 128, 2, 0.15)  # what jaxnaive is fastest with
 BOOK = tuple(Recipe("adam", 0.001, "constant", 128, epochs) for epochs in (4, 5, 6, 7, 8))
 CANDIDATES = (
     *(
@@ -51,6 +51,7 @@ CANDIDATES = (
     *BOOK,
 )
 SCREEN_SEEDS = 3
+SCREEN_RUNS = 2  # of which the faster counts: the first may have to compile
 WHOLE = ("same recipe", "own recipe", "as the book")  # jobs of which the whole process is timed
 ROOT = Path(__file__).parent.parent
 
@@ -258,8 +259,8 @@ def add_best_recipes(jobs: dict[str, dict[str, Recipe]], run: Any, held_out: int
 
     The network is the same for all, so jaxnaive says which recipes are good enough on the validation split:
     by two standard errors of an accuracy on so many examples, so that others do not miss the target. Of those
-    that no other one beats both in epochs and in updates, each entrant takes the one with which its own
-    process reaches the target there in the shortest time.
+    in the shortlist, and the one that all are given, each entrant takes the one with which its own process
+    reaches the target there in the shortest time.
     """
     enough = TARGET + 2 * math.sqrt(TARGET * (1 - TARGET) / held_out)
     progress = tqdm(CANDIDATES, desc="recipes", unit="recipe")
@@ -268,19 +269,22 @@ def add_best_recipes(jobs: dict[str, dict[str, Recipe]], run: Any, held_out: int
     print(f"validation accuracy, by recipe; {enough:.4f} is enough:")
     for recipe in CANDIDATES:
         print(f"  {accuracy[recipe]:.4f}  {describe(recipe)}")
-    tried = shortlist(good)
+    tried = list(dict.fromkeys([SAME, *shortlist(good)]))
     for name, own in tqdm(jobs.items(), desc="best recipes", unit="entrant"):
         times = {}
         for recipe in tried:
-            one = run(name, recipe, held_out, SCREEN_SEEDS)
-            if one and one.accuracy >= TARGET:
-                times[recipe] = one.seconds
+            found = [run(name, recipe, held_out, SCREEN_SEEDS + n) for n in range(SCREEN_RUNS)]
+            if all(one and one.accuracy >= TARGET for one in found):
+                times[recipe] = min(one.seconds for one in found)
         if times:
             own["own recipe"] = min(times, key=lambda recipe: times[recipe])
 
 
 def add_book_recipe(jobs: dict[str, dict[str, Recipe]], run: Any, held_out: int) -> None:
-    """The book's recipe for Keras, with the least epochs that reach the target on the validation split."""
+    """The book's recipe for Keras, with the least epochs that reach the target on the validation split.
+
+    Without the margin of the search: if it errs, then in Keras's favour.
+    """
     entrants = [name for name in jobs if ENTRANTS[name].module == "keras_fit"]
     if entrants:
         enough = (recipe for recipe in BOOK if validation_accuracy(recipe, run, held_out) >= TARGET)
@@ -297,7 +301,7 @@ def validation_accuracy(recipe: Recipe, run: Any, held_out: int) -> float:
 
 
 def shortlist(recipes: list[Recipe]) -> list[Recipe]:
-    """Those that no other of the same kind of schedule beats in epochs and in updates."""
+    """Those that no other of the same optimizer and schedule beats in epochs and in updates."""
 
     def costs(recipe: Recipe) -> tuple[int, int]:
         return recipe.epochs, recipe.updates(60_000)
@@ -306,7 +310,7 @@ def shortlist(recipes: list[Recipe]) -> list[Recipe]:
         recipe
         for recipe in recipes
         if not any(
-            other.schedule == recipe.schedule
+            (other.optimizer, other.schedule) == (recipe.optimizer, recipe.schedule)
             and costs(other) != costs(recipe)
             and all(a <= b for a, b in zip(costs(other), costs(recipe), strict=True))
             for other in recipes

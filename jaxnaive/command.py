@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 
-from jaxnaive import compile_cache, runs
+from jaxnaive import compile_cache, garbage, runs
 
 RUNS = Path("runs")
 ELSEWHERE = ("data_dir", "manual_dir", "out", "resume", "report")  # options that do not change the result
@@ -47,6 +47,7 @@ def run(
         those of a run that is resumed.
     """
     logging.getLogger("jaxnaive").addHandler(_stderr_handler())
+    garbage.spare()
     try:
         compile_cache.use()
         parsed = _parse(options)

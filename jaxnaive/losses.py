@@ -68,6 +68,8 @@ def smoothed_cross_entropy(amount: float) -> Callable[[Array, Array], Array]:
     """
     if not 0 <= amount < 1:
         raise ValueError(f"label smoothing: got {amount}, expected at least 0 and less than 1")
+    if not amount:
+        return cross_entropy
 
     def loss(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
         return (1 - amount) * cross_entropy(logits, labels) + amount * (

@@ -276,11 +276,12 @@ def score(network: Trained, dataset: Dataset) -> Score:
     """The network on the test examples."""
     labels = np.asarray(dataset.test.labels)
     logits = training.predict(network.params, dataset.test.images, network.model)
+    loss = losses.smoothed_cross_entropy(network.config.get("label_smoothing", 0.0))
     probabilities = np.asarray(layers.softmax(logits))
     said, names = probabilities.argmax(axis=1), network.class_names
     _, wrong = plots.right_and_wrong(probabilities, labels)
     return Score(
-        loss=float(losses.cross_entropy(logits, jnp.asarray(labels)).mean()),
+        loss=float(loss(logits, jnp.asarray(labels)).mean()),
         confusion=np.asarray(losses.confusion(logits, jnp.asarray(labels))),
         mistakes=[
             Mistake(

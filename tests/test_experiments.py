@@ -17,7 +17,7 @@ import safetensors.numpy
 from conftest import assert_trees_close
 
 from experiments import book, mnist
-from jaxnaive import checkpoints, choices, command, data, layers, optimizers, plots, training
+from jaxnaive import batches, checkpoints, choices, command, data, layers, optimizers, plots, training
 
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -93,6 +93,7 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(home, tmp_path):
     ("arguments", "message"),
     [
         ("--batch-size 0", "batch size: got 0, expected 1 or more"),
+        ("--label-smoothing 1", "label smoothing: got 1.0, expected at least 0 and less than 1"),
         ("--dataset digits --batch-size 1443", "batch size: got 1443, expected 1 to 1442"),
         ("--learning-rate 0", "learning rate: got 0.0, expected a positive, finite number"),
         ("--learning-rate nan", "learning rate: got nan"),
@@ -189,6 +190,15 @@ def test_with_bfloat16_products_it_learns_as_well_and_otherwise(digits, tmp_path
     exact, rounded = (result.history.loss for result in results)
     assert 1e-6 < np.abs(exact - rounded)[0].max() < 0.1
     assert min(result.accuracy for result in results) > 0.95
+
+
+def test_smoothed_labels_are_in_the_losses(digits, tmp_path, capsys):
+    options = mnist.Options(dataset="digits", hidden=(), epochs=1, label_smoothing=0.2, out=tmp_path)
+    result = mnist.main(options)
+    targets = optax.smooth_labels(jax.nn.one_hot(digits.test.labels, 10), 0.2)
+    logits = layers.mlp(64, 10).forward(result.params, batches.as_features(digits.test.images))
+    expected = optax.softmax_cross_entropy(logits, targets).mean()
+    assert f"test loss {expected:.4f}\n" in capsys.readouterr().out
 
 
 def test_no_epochs_is_a_run_too(digits, tmp_path):

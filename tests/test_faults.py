@@ -386,7 +386,7 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(home, tmp_path)
 
 def test_a_sweep_is_resumed_and_refused(home, tmp_path):
     stopped, straight = tmp_path / "stopped", tmp_path / "straight"
-    grid = ("--dataset", "digits", "--hidden", 16, "--seeds", 6, "--epochs", 100, "--memory", 2_000_000)
+    grid = ("--dataset", "digits", "--hidden", 16, "--seeds", 12, "--epochs", 100, "--memory", 2_000_000)
     process = start(home, "experiments/sweep.py", *grid, "--out", stopped)
     while not (parts := list(stopped.glob("parts/*/[!.]*"))) and process.poll() is None:
         time.sleep(0.01)
@@ -397,7 +397,7 @@ def test_a_sweep_is_resumed_and_refused(home, tmp_path):
 
     for arguments, message in {
         "": "holds a run; go on with it by --resume",
-        "--resume --seeds 5": "seeds: got 5, but the run in .* has 6",
+        "--resume --seeds 5": "seeds: got 5, but the run in .* has 12",
     }.items():
         code, _, err = finish(start(home, "experiments/sweep.py", *arguments.split(), "--out", stopped))
         assert code == 2 and re.fullmatch(f"jaxnaive: error: .*{message}.*\n", err), err

@@ -12,7 +12,7 @@ import pytest
 
 from experiments import peers, race
 from experiments.peers import Data, Recipe
-from jaxnaive import choices, command, optimizers
+from jaxnaive import choices, command, losses, optimizers
 
 RECIPE = Recipe("nesterov", 0.2, "one-cycle", 64, 3, 0.1)
 CONSTANT = Recipe("nesterov", 0.03, "constant", 64, 3)
@@ -108,13 +108,44 @@ def test_the_table_is_medians_and_ratios():
 
 
 def test_only_recipes_that_may_be_the_fastest_are_tried():
-    few, large, slow, constant = (
+    few, large, slow, constant, adam = (
         Recipe("nesterov", 0.6, "one-cycle", 256, 3),
         Recipe("nesterov", 0.6, "one-cycle", 512, 4),
         Recipe("nesterov", 0.6, "one-cycle", 128, 4),
         Recipe("adam", 0.001, "constant", 128, 6),
+        Recipe("adam", 0.006, "one-cycle", 128, 4),
     )
-    assert race.shortlist([slow, few, large, constant]) == [few, large, constant]
+    assert race.shortlist([slow, few, large, constant, adam]) == [few, large, constant, adam]
+
+
+def test_everyone_gets_the_good_recipe_that_is_fastest_for_it(capsys):
+    quick = Recipe("nesterov", 0.9, "one-cycle", 256, 1, 0.15)  # but not good enough
+    good = Recipe("adam", 0.006, "one-cycle", 128, 2, 0.15)
+    asked = []
+
+    def run(name, recipe, held_out, seed):
+        asked.append((name, recipe))
+        if name == "scikit-learn" and recipe.schedule != "constant":
+            return None
+        accuracy = 0.983 if recipe == quick else 0.985 if recipe in (good, race.SAME) else 0.97
+        seconds = 5.0 if (name, recipe) == ("JAX", good) and ("JAX", good) in asked[:-1] else 6.0
+        return race.Measured(seconds, 1.0, 0.1, 0.1, [1.0] * recipe.epochs, accuracy)
+
+    jobs = {name: {} for name in ("jaxnaive", "JAX", "scikit-learn")}
+    race.add_best_recipes(jobs, run, 6_000)
+    assert jobs == {"jaxnaive": {"own recipe": race.SAME}, "JAX": {"own recipe": good}, "scikit-learn": {}}
+    assert ("JAX", quick) not in asked
+    assert "0.9836 is enough:\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.15])
+def test_the_loss_in_optax_is_ours(label_smoothing):
+    from experiments.peers import in_optax
+
+    logits, y = jax.random.normal(jax.random.key(0), (7, 10)), jnp.arange(7)
+    got = in_optax.make_loss(RECIPE._replace(label_smoothing=label_smoothing))(logits, y)
+    expected = losses.smoothed_cross_entropy(label_smoothing)(logits, y).mean()
+    np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
 def test_a_race_of_two(mnist, tmp_path, capsys):

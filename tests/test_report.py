@@ -236,6 +236,15 @@ def test_the_main_job_writes_the_same_page_and_it_is_the_same_again(folders, rep
     assert report.to_html([report.gather(trained.load(folders[0]), digits)]) == written
 
 
+def test_the_loss_is_that_of_the_run(reports, digits, logits):
+    network = reports[0].network
+    smoothed = network._replace(config=network.config | {"label_smoothing": 0.2})
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    right = logs[np.arange(len(logs)), digits.test.labels].mean()
+    assert report.score(network, digits).loss == pytest.approx(-right, rel=1e-5)
+    assert report.score(smoothed, digits).loss == pytest.approx(-0.8 * right - 0.2 * logs.mean(), rel=1e-5)
+
+
 def test_what_is_written_in_a_dataset_is_no_html(reports):
     network = reports[0].network
     evil = "<script>alert('1')</script>"

@@ -59,9 +59,12 @@ Lap = Callable[[], None]
 
 
 def load(folder: Path, held_out: int) -> Data:
-    """The arrays in a folder; with the last ``held_out`` training examples to test on instead, if any."""
+    """The arrays in a folder; with the last ``held_out`` training examples to test on instead, if any.
+
+    They are mapped into memory, so that what is read of them is read where it is used.
+    """
     names = ("train_images", "train_labels", "test_images", "test_labels")
-    data = Data(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in names))
+    data = Data(*(np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names))
     if not held_out:
         return data
     images, labels = data.train_images, data.train_labels
@@ -70,4 +73,6 @@ def load(folder: Path, held_out: int) -> Data:
 
 def features(images: np.ndarray) -> np.ndarray:
     """float32 [examples, 784], from 0 to 1."""
-    return images.reshape(len(images), -1).astype(np.float32) / 255
+    x = images.reshape(len(images), -1).astype(np.float32)
+    x /= 255  # in place: nobody needs the memory of a second one
+    return x

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 
 from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe
-from jaxnaive import compile_cache, layers, losses, optimizers, training
+from jaxnaive import compile_cache, garbage, layers, losses, optimizers, training
 from jaxnaive.batches import Examples
 
+garbage.spare()
 compile_cache.use()
 
 
@@ -19,7 +20,7 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         batch_size=recipe.batch_size,
     )
     examples = jax.device_put(Examples(data.train_images, data.train_labels))
-    state = jax.jit(lambda seed: training.start(jax.random.key(seed), job))(seed)
+    state = training.start(jax.random.key(seed), job)
     for _ in range(recipe.epochs):
         state, loss = training.train_epoch(state, examples, job)
         loss.block_until_ready()

@@ -17,7 +17,7 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         alpha=0.0,
         batch_size=recipe.batch_size,
         learning_rate_init=recipe.learning_rate,
-        random_state=seed,
+        random_state=np.random.RandomState(seed),  # not the seed, which would draw one order for all epochs
         momentum=0.9 if is_nesterov else 0.0,
         nesterovs_momentum=is_nesterov,
     )
