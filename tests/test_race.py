@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import json
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -160,6 +161,9 @@ def test_a_race_of_two(mnist, tmp_path, capsys):
     for row in found["entrants"].values():
         assert row["same recipe"]["accuracy"] > 0.98 and row["same recipe"]["megabytes"] > 50
     lines = (tmp_path / "processes.jsonl").read_text().splitlines()
+    measured = Counter(line["entrant"] for line in map(json.loads, lines) if line["held_out"] == 0)
+    assert measured == {name: 2 + ("as the book" in row) for name, row in found["entrants"].items()}
+    assert json.loads(lines[0])["entrant"] == "jaxnaive"
     numpys = [line for line in map(json.loads, lines) if line["entrant"] == "NumPy"]
     assert [(line["recipe"]["epochs"], line["held_out"]) for line in numpys] == [(3, 0), (2, 0)]
     assert (tmp_path / "race.png").stat().st_size > 1000
