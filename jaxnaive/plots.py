@@ -233,8 +233,8 @@ def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
             whole.plot(row[kind]["seconds"], place, marker, color=color, markersize=5)
         if present:
             last = max(row[kind]["most"] for kind in present)
-            ratio = min(row[kind]["ratio"] for kind in present)
-            whole.text(last, place, f"  {ratio:.1f} x", va="center", fontsize=8)
+            ratios = ", ".join(f"{row[kind]['ratio']:.1f}" for kind in present)
+            whole.text(last, place, f"  {ratios} x", va="center", fontsize=8)
         if "epoch" in row:
             epoch.barh(place, row["epoch"], height=0.5, color="tab:blue", alpha=0.7)
             ratio = row["epoch"] / measure["epoch"]
@@ -250,7 +250,7 @@ def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
     epoch.set(xlabel="seconds")
     epoch.set_title("an epoch after the first, batches of 128", fontsize=10)
     for axes in (whole, epoch):
-        axes.set_xlim(0, 1.15 * axes.dataLim.xmax)
+        axes.set_xlim(0, 1.25 * axes.dataLim.xmax)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title)
     figures.save(figure, path)
