@@ -16,20 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxnaive import (
-    backprop,
-    batches,
-    command,
-    data,
-    diagrams,
-    files,
-    layers,
-    losses,
-    optimizers,
-    timing,
-    training,
-)
-from jaxnaive.graph import Operation, Output, evaluate, operands_of, to_mermaid, to_text, trace
+from jaxnaive import backprop, batches, command, data, layers, losses, optimizers, training
+from jaxnaive.command import benchmark
+from jaxnaive.command.options import DatasetName, Figures
+from jaxnaive.disk import files
+from jaxnaive.graph import Operation, Output, evaluate, operands_of, to_mermaid, to_text
+from jaxnaive.jaxprs import trace
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import diagrams
 
 BATCH_SIZE, STEPS = 128, 100
 ROUNDS, CALLS = 9, 10
@@ -41,14 +35,12 @@ STEP_SIZES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 class Options:
     """Watch backpropagation, compare it with JAX's, and see what it saves."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: int = 512
     """units of the hidden layer"""
     statistics: bool = False
     """also list and draw the values and gradients on every edge of a real step"""
-    out: Path = Path("runs/backpropagation")
-    """folder for the pictures"""
+    out: Figures = Path("runs/backpropagation")
 
 
 class Result(NamedTuple):
@@ -64,7 +56,7 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        command.check_at_least("hidden", options.hidden, 1)
+        check_at_least("hidden", options.hidden, 1)
         data.check_name(options.dataset)
         files.make_folder(options.out)
     show_worked_example(options.out)
@@ -76,7 +68,6 @@ def main(options: Options) -> Result:
     order = batches.epoch_order(jax.random.key(0), 0, len(dataset.train.labels))
     rows = batches.index_table(order, BATCH_SIZE)
     batch = batches.take(dataset.train, jax.tree.map(lambda column: column[0], rows))
-    batch = batch._replace(images=batches.as_features(batch.images))
     print(f"\n{dataset.name}: {layers.count(params):,} coefficients, {BATCH_SIZE} examples a batch")
     show_network(options, recipe, params, batch)
     result = compare(recipe, params, batch, dataset.train)
@@ -114,7 +105,7 @@ def is_opened(call: Operation) -> bool:
     return call.primitive == "jit" and call.name not in ("distance", "relu", "cross_entropy")
 
 
-def show_worked_example(out: Path) -> list[backprop.Path]:
+def show_worked_example(out: Path) -> list[backprop.GraphPath]:
     """The book's example with every number, and each path from an argument to the loss."""
     arguments = {"x": 2.0, "w": 3.0, "b": 1.0, "y_true": 4.0}
     graph = trace(example, *arguments.values(), opened=is_opened)
@@ -216,7 +207,7 @@ def compare(
     state = training.start(key, by_jax)
     step = jax.jit(training.train_step, static_argnums=2)
     loss = jax.jit(training.mean_loss, static_argnums=2)
-    jax_step, hand_step, forward, backward, probes = timing.medians(
+    jax_step, hand_step, forward, backward, probes = benchmark.medians(
         lambda: step(state, batch, by_jax),
         lambda: step(state, batch, by_hand),
         lambda: loss(params, batch, by_jax),

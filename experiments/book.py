@@ -8,12 +8,12 @@ the seed, and more than the two published runs let one think.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from jaxnaive import command, data, layers, losses, optimizers, training
+from jaxnaive.command.options import DataDir, ManualDir
 
 EPOCHS, SEEDS = 10, 8
 PRINTED = slice(None, None, 100)  # the notes print the loss of batches 0, 100, 200, 300 and 400
@@ -44,10 +44,8 @@ RECIPE = training.Recipe(
 class Options:
     """Run the notes' from-scratch MNIST exactly, and check it against the published losses."""
 
-    data_dir: Path | None = None
-    """tfds's folder; by default $TFDS_DATA_DIR or ~/tensorflow_datasets"""
-    manual_dir: Path | None = None
-    """folder with dataset files that you have already; by default $JAXNAIVE_MANUAL_DIR"""
+    data_dir: DataDir = None
+    manual_dir: ManualDir = None
 
 
 def main(options: Options) -> np.ndarray:

@@ -14,7 +14,9 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from jaxnaive import command, exports, files, trained
+from jaxnaive import command, networks
+from jaxnaive.disk import files
+from jaxnaive.networks import exports
 
 WRITERS = {
     "safetensors": exports.to_safetensors,
@@ -53,7 +55,7 @@ class Options:
 
 def main(options: Options) -> Path:
     """Returns the file."""
-    network = trained.load(options.run)
+    network = networks.load(options.run)
     content = WRITERS[options.to](network)
     path = (options.out or options.run / "export") / f"model.{options.to}"
     with command.usage():
@@ -65,7 +67,7 @@ def main(options: Options) -> Path:
     return path
 
 
-def code(network: trained.Trained, to: str, path: Path) -> str:
+def code(network: networks.Network, to: str, path: Path) -> str:
     """Lines that load an exported network and make logits of ``x``."""
     sizes = [exports.features(network), *(layer["b"].size for layer in network.params)]
     modules = ", ReLU(), ".join(f"Linear({inputs}, {outputs})" for inputs, outputs in pairwise(sizes))

@@ -6,7 +6,6 @@ Rows S34 to S41 of the notes. The notes call translation linear; the law says ot
 layers without relu are one dense layer, exactly, and learn no more than it does.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import batches, command, data, drawings, files, geometry, layers, optimizers, training
+from jaxnaive import command, data, geometry, layers, optimizers, training
+from jaxnaive.command.options import DatasetName, Figures, Seeds
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least, epochs_for
+from jaxnaive.pictures import drawings
 
 BATCH_SIZE = 128
 MIN_UPDATES = 2345  # as many as 5 epochs of MNIST
@@ -38,23 +41,20 @@ MAPS = {
 class Options:
     """Show what maps do to the plane, which are linear, and that affine layers collapse."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: tuple[int, int] = (128, 64)
     """units of the two hidden layers"""
     epochs: int | None = None
     """how often every example is seen; by default 5, or more when that makes fewer than 2,345 updates"""
-    seeds: int = 8
-    """networks of each kind"""
-    out: Path = Path("runs/geometry")
-    """folder for the figure"""
+    seeds: Seeds = 8
+    out: Figures = Path("runs/geometry")
 
 
 def main(options: Options) -> dict[str, np.ndarray]:
     """Returns the test accuracies of each kind of network, one a seed."""
     with command.usage():
-        command.check_at_least("seeds", options.seeds, 2)
-        command.check_at_least("epochs", options.epochs, 1)
+        check_at_least("seeds", options.seeds, 2)
+        check_at_least("epochs", options.epochs, 1)
         data.check_name(options.dataset)
         files.make_folder(options.out)
     print_linearity()
@@ -70,8 +70,8 @@ def main(options: Options) -> dict[str, np.ndarray]:
         ),
         "three, with relu": layers.mlp(inputs, first, second, classes),
     }
-    steps = batches.num_batches(len(dataset.train.labels), BATCH_SIZE)
-    epochs = options.epochs or max(5, math.ceil(MIN_UPDATES / steps))
+    count = len(dataset.train.labels)
+    epochs = options.epochs or epochs_for(MIN_UPDATES, count, BATCH_SIZE, at_least=5)
     print(f"\n{dataset.name}, {epochs} epochs, {options.seeds} seeds: test accuracy")
     accuracies = {}
     for name, network in networks.items():

@@ -8,18 +8,21 @@ Rows S53 to S56 of the notes. The three regimes are the same code with another b
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
-from jaxnaive import batches, command, data, ensembles, files, layers, optimizers, plots, runs, training
+from jaxnaive import batches, command, data, ensembles, layers, optimizers, runs, statistics, training
 from jaxnaive.batches import Examples
+from jaxnaive.command.options import DatasetName, Out, Resume, Seeds
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import plots
+from jaxnaive.runs import sweeps
 
-NAME = "gradient-descent"  # of its runs
+EXPERIMENT = "gradient-descent"
 RATES = tuple(10 ** (exponent / 4) for exponent in range(-16, 5))  # 1e-4 to 10
 REGIME_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BATCH_SIZE = 128
@@ -30,24 +33,20 @@ SHORT_RUN, DESCENT_STEPS, START = 40, 25, 3e-3  # the run that is differentiated
 class Options:
     """Compare the regimes of gradient descent, sweep the learning rate, descend on the gradient of a run."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: int = 32
     """units of the hidden layer"""
     epochs: int = 2
     """how often every example is seen"""
-    seeds: int = 4
-    """runs of each kind"""
-    out: Path | None = None
-    """folder for the run; by default runs/gradient-descent-1, or the first such one that is not there yet"""
-    resume: bool = False
-    """go on with the run in --out, by default the last one, and with its options"""
+    seeds: Seeds = 4
+    out: Out = None
+    resume: Resume = False
 
 
 class Result(NamedTuple):
     """What the three parts come to."""
 
-    regimes: dict[str, ensembles.Summary]  # test accuracy at the best learning rate
+    regimes: dict[str, statistics.Summary]  # test accuracy at the best learning rate
     rates: dict[str, tuple[float, float]]  # first and last learning rate of each region
     found: float  # learning rate, by descending on the gradient of a run
     found_loss: float  # of the run with it
@@ -56,24 +55,24 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        command.check_at_least("hidden", options.hidden, 1)
-        command.check_at_least("epochs", options.epochs, 1)
-        command.check_at_least("seeds", options.seeds, 2)
+        check_at_least("hidden", options.hidden, 1)
+        check_at_least("epochs", options.epochs, 1)
+        check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
         files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
     print(f"{dataset.name}, {options.hidden} hidden units, {options.epochs} epochs, {options.seeds} seeds")
-    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
-        regimes = compare_regimes(kept, options, dataset, model)
-        rates = sweep_learning_rates(kept, options, dataset, model)
-        found, found_loss, best_loss = descend_on_the_gradient_of_a_run(kept, options, dataset, model)
-        print(f"saved {kept.folder}/: learning_rates.png, descent.png")
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+        regimes = compare_regimes(folder, options, dataset, model)
+        rates = sweep_learning_rates(folder, options, dataset, model)
+        found, found_loss, best_loss = descend_on_the_gradient_of_a_run(folder, options, dataset, model)
+        print(f"saved {folder.folder}/: learning_rates.png, descent.png")
     return Result(regimes, rates, found, found_loss, best_loss)
 
 
 def accuracies(
-    kept: runs.Run,
+    folder: runs.Run,
     options: Options,
     dataset: data.Dataset,
     model: layers.Layer,
@@ -87,24 +86,23 @@ def accuracies(
         return ensembles.train_and_test(key, train, test, recipe, options.epochs)
 
     keys = jax.random.split(jax.random.key(0), options.seeds)
-    progress = partial(tqdm, desc=f"batch size {batch_size}", unit="chunk")
     shared = jax.device_put((dataset.train, dataset.test))
-    remember = partial(kept.remember, f"batch-{batch_size}-rates-{len(rates)}")
-    return ensembles.sweep(run, keys, {"learning_rate": rates}, shared, progress=progress, remember=remember)
+    part = f"batch-{batch_size}-rates-{len(rates)}"
+    return sweeps.sweep(folder, part, run, keys, {"learning_rate": rates}, shared)
 
 
 def compare_regimes(
-    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
-) -> dict[str, ensembles.Summary]:
+    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+) -> dict[str, statistics.Summary]:
     """The same number of examples seen, in steps of one, of some, and of all."""
     n = len(dataset.train.labels)
     print(f"\n{'regime':12}{'batch':>8}{'updates':>10}{'best rate':>11}   test accuracy")
     regimes = {}
     for name, batch_size in (("true", 1), ("mini-batch", BATCH_SIZE), ("full batch", n)):
-        found = accuracies(kept, options, dataset, model, batch_size, REGIME_RATES)
-        summary = ensembles.summarise(found.results.metrics["accuracy"][..., -1])
+        found = accuracies(folder, options, dataset, model, batch_size, REGIME_RATES)
+        summary = statistics.summarise(found.results.metrics["accuracy"][..., -1])
         best = int(np.argmax(summary.mean))
-        regimes[name] = ensembles.Summary(*(part[best] for part in summary))
+        regimes[name] = statistics.Summary(*(part[best] for part in summary))
         updates = batches.num_batches(n, batch_size) * options.epochs
         print(
             f"{name:12}{batch_size:>8,}{updates:>10,}{REGIME_RATES[best]:>11g}   "
@@ -114,11 +112,11 @@ def compare_regimes(
 
 
 def sweep_learning_rates(
-    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> dict[str, tuple[float, float]]:
     """Accuracy from 1e-4 to 10, and where it is slow, good, or lost."""
-    found = accuracies(kept, options, dataset, model, BATCH_SIZE, RATES)
-    accuracy = ensembles.summarise(found.results.metrics["accuracy"][..., -1])
+    found = accuracies(folder, options, dataset, model, BATCH_SIZE, RATES)
+    accuracy = statistics.summarise(found.results.metrics["accuracy"][..., -1])
     rates = np.array(RATES)
     regions = {
         name: (rates[chosen].min(), rates[chosen].max())
@@ -129,11 +127,11 @@ def sweep_learning_rates(
     for name, (first, last) in regions.items():
         print(f"{name:12}{first:.1e} to {last:.1e}")
     title = f"{dataset.name}: plain gradient descent, {options.epochs} epochs"
-    plots.learning_rates(kept.folder / "learning_rates.png", rates, accuracy, regions, title)
+    plots.learning_rates(folder.folder / "learning_rates.png", rates, accuracy, regions, title)
     return regions
 
 
-def kinds(found: ensembles.Runs, accuracy: ensembles.Summary) -> dict[str, np.ndarray]:
+def kinds(found: ensembles.Runs, accuracy: statistics.Summary) -> dict[str, np.ndarray]:
     """Which learning rates are good, within 2 % of the best; slow, below; or diverged in a run, above.
 
     A run that is right less than half as often as the best has diverged too: its loss need not be infinite,
@@ -148,7 +146,7 @@ def kinds(found: ensembles.Runs, accuracy: ensembles.Summary) -> dict[str, np.nd
 
 
 def descend_on_the_gradient_of_a_run(
-    kept: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> tuple[float, float, float]:
     """Adam on the logarithm of the learning rate of a short run, down its validation loss."""
     size = min(SHORT_RUN * BATCH_SIZE, len(dataset.train.labels) // 2)
@@ -184,7 +182,7 @@ def descend_on_the_gradient_of_a_run(
         visited.append((float(jnp.exp(log_rate)), float(loss)))
         log_rate = following
     rates, losses = np.array(visited).T
-    plots.descent(kept.folder / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
+    plots.descent(folder.folder / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
     # Where runs begin to diverge the loss is rough, and its gradient leads hither and thither.
     found, best = int(np.argmin(losses)), int(np.argmin(curve))
     steps = batches.num_batches(size, BATCH_SIZE)
@@ -196,4 +194,4 @@ def descend_on_the_gradient_of_a_run(
 
 
 if __name__ == "__main__":
-    command.run(main, Options, partial(command.resumed, NAME))
+    command.run(main, Options, partial(command.resumed, EXPERIMENT))

@@ -18,8 +18,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from tqdm import tqdm
 
-from jaxnaive import command, drawings, files, layers, optimizers, training
+from jaxnaive import command, geometry, layers, optimizers, training
 from jaxnaive.batches import Examples
+from jaxnaive.command.options import Figures
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import drawings
 
 EPOCHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100)  # drawn
 SHOWN = (0, 4, 10, 100)  # of them, those in the table and in the still picture
@@ -37,8 +41,7 @@ class Options:
     """points of both classes together"""
     seed: int = 0
     """decides the points, the first parameters and the order"""
-    out: Path = Path("runs/manifold")
-    """folder for the picture and the animation"""
+    out: Figures = Path("runs/manifold")
 
 
 class Snapshot(NamedTuple):
@@ -83,10 +86,10 @@ def main(options: Options) -> list[Snapshot]:
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    command.check_at_least("examples", options.examples, 100)
-    command.check_at_least("seed", options.seed, 0)
+    check_at_least("examples", options.examples, 100)
+    check_at_least("seed", options.seed, 0)
     for units in options.hidden or (0,):
-        command.check_at_least("hidden units", units, 2)
+        check_at_least("hidden units", units, 2)
 
 
 def spirals(key: Key[Array, ""], n: int) -> Examples:
@@ -123,7 +126,7 @@ def snapshot(
         linear_accuracy(a, jnp.asarray(train.labels), b, jnp.asarray(test.labels))
         for a, b in zip(on_train, on_test, strict=True)
     ]
-    return Snapshot(epoch, on_train, outputs(drawings.grid_lines(-1.1, 1.1, 12)), separability)
+    return Snapshot(epoch, on_train, outputs(geometry.grid_lines(-1.1, 1.1, 12)), separability)
 
 
 def linear_accuracy(

@@ -12,7 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import command, drawings, files, operations, timing
+from jaxnaive import command, operations
+from jaxnaive.command import benchmark
+from jaxnaive.command.options import Figures
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import drawings
 
 CALLS = 100  # a time, of what is compiled
 
@@ -23,8 +28,7 @@ class Options:
 
     repeats: int = 7
     """times that each is timed; the median counts"""
-    out: Path = Path("runs/operations")
-    """folder for the figures"""
+    out: Figures = Path("runs/operations")
 
 
 class Cost(NamedTuple):
@@ -38,7 +42,7 @@ class Cost(NamedTuple):
 def main(options: Options) -> dict[str, Cost]:
     """Returns what each operation costs."""
     with command.usage():
-        command.check_at_least("repeats", options.repeats, 1)
+        check_at_least("repeats", options.repeats, 1)
         files.make_folder(options.out)
     show_shapes()
     costs = {name: measure(case, options.repeats) for name, case in cases().items()}
@@ -109,7 +113,7 @@ def measure(case: Case, repeats: int) -> Cost:
     on_device = [jnp.asarray(array) for array in arrays]
     lifted, library = jax.jit(case.lifted), jax.jit(case.library)
     np.testing.assert_allclose(lifted(*on_device), case.loop(*arrays), rtol=1e-4, atol=1e-4)
-    loop_time, lifted_time, library_time = timing.medians(
+    loop_time, lifted_time, library_time = benchmark.medians(
         lambda: case.loop(*arrays),
         lambda: lifted(*on_device),
         lambda: library(*on_device),

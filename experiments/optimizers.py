@@ -14,26 +14,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
-from jaxnaive import (
-    batches,
-    choices,
-    command,
-    data,
-    drawings,
-    ensembles,
-    files,
-    layers,
-    optimizers,
-    plots,
-    runs,
-    training,
-)
+from jaxnaive import batches, command, data, ensembles, job, layers, optimizers, runs, statistics, training
 from jaxnaive.batches import Examples
-from jaxnaive.drawings import Track
+from jaxnaive.command.options import DatasetName, Out, Resume
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import drawings, plots
+from jaxnaive.pictures.drawings import Track
+from jaxnaive.runs import sweeps
 
-NAME = "optimizers"  # of its runs
+EXPERIMENT = "optimizers"
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 CHOICE_SEEDS = 2  # runs by which a learning rate is chosen
 BALL_STEPS, VALLEY_STEPS = 300, 60
@@ -43,8 +34,7 @@ BALL_STEPS, VALLEY_STEPS = 300, 60
 class Options:
     """Compare all optimizers with error bars."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: int = 64
     """units of the hidden layer"""
     epochs: int = 6
@@ -55,10 +45,8 @@ class Options:
     """runs of each optimizer with its best learning rate"""
     target: float = 0.97
     """the test accuracy to reach"""
-    out: Path | None = None
-    """folder for the run; by default runs/optimizers-1, or the first such one that is not there yet"""
-    resume: bool = False
-    """go on with the run in --out, by default the last one, and with its options"""
+    out: Out = None
+    resume: Resume = False
 
 
 class Result(NamedTuple):
@@ -66,37 +54,37 @@ class Result(NamedTuple):
 
     rates: dict[str, float]  # chosen for each optimizer
     epochs: dict[str, np.ndarray]  # [seeds], to the target; infinite where it is not reached
-    accuracy: dict[str, ensembles.Summary]  # on the test set at the end
+    accuracy: dict[str, statistics.Summary]  # on the test set at the end
 
 
 def main(options: Options) -> Result:
     with command.usage():
-        command.check_at_least("hidden", options.hidden, 1)
-        command.check_at_least("epochs", options.epochs, 1)
-        command.check_at_least("seeds", options.seeds, 2)
+        check_at_least("hidden", options.hidden, 1)
+        check_at_least("epochs", options.epochs, 1)
+        check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
         files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
-    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
-        show_balls(kept.folder)
-        show_valley(kept.folder)
-        rates = choose_rates(kept, options, dataset)
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+        show_balls(folder.folder)
+        show_valley(folder.folder)
+        rates = choose_rates(folder, options, dataset)
         train, test = jax.device_put((dataset.train, dataset.test))
         finals = {
-            name: sweep(kept, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
+            name: sweep(folder, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
             for name, rate in rates.items()
         }
         curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
-        accuracy = {name: ensembles.summarise(curve[:, -1]) for name, curve in curves.items()}
+        accuracy = {name: statistics.summarise(curve[:, -1]) for name, curve in curves.items()}
         epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
         report(options, dataset, rates, accuracy, epochs)
-        draw(kept.folder, options, dataset, curves, accuracy)
-        print(f"saved {kept.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
+        draw(folder.folder, options, dataset, curves, accuracy)
+        print(f"saved {folder.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
     return Result(rates, epochs, accuracy)
 
 
 def sweep(
-    kept: runs.Run,
+    folder: runs.Run,
     options: Options,
     name: str,
     dataset: data.Dataset,
@@ -110,30 +98,25 @@ def sweep(
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
 
     def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
-        recipe = training.Recipe(
-            model, choices.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size
-        )
+        recipe = training.Recipe(model, job.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, epochs)
 
     keys = jax.random.split(jax.random.key(0), seeds)
-    progress = partial(tqdm, desc=name, unit="chunk")
-    remember = partial(kept.remember, f"{name}-rates-{len(rates)}")
-    return ensembles.sweep(
-        run, keys, {"learning_rate": rates}, (train, test), progress=progress, remember=remember
-    )
+    part = f"{name}-rates-{len(rates)}"
+    return sweeps.sweep(folder, part, run, keys, {"learning_rate": rates}, (train, test))
 
 
-def choose_rates(kept: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
+def choose_rates(folder: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
     """The best learning rate of each optimizer: short runs with each, and a tenth of the training set."""
     train, held_out = jax.device_put(batches.hold_out(dataset.train))
     epochs = max(1, options.epochs // 2)
     accuracy = {}
-    for name in choices.OPTIMIZERS:
-        found = sweep(kept, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
+    for name in job.OPTIMIZERS:
+        found = sweep(folder, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
         final = found.results.metrics["accuracy"][..., -1]
         accuracy[name] = np.where(found.diverged, np.nan, final).mean(axis=-1)
     plots.heat_map(
-        kept.folder / "rates.png",
+        folder.folder / "rates.png",
         np.array(list(accuracy.values())),
         list(accuracy),
         [f"{rate:g}" for rate in RATES],
@@ -170,7 +153,7 @@ def report(
     options: Options,
     dataset: data.Dataset,
     rates: dict[str, float],
-    accuracy: dict[str, ensembles.Summary],
+    accuracy: dict[str, statistics.Summary],
     epochs: dict[str, np.ndarray],
 ) -> None:
     """A row an optimizer, the fastest first, with its difference to plain descent."""
@@ -181,10 +164,10 @@ def report(
         reached = np.isfinite(epochs[name])
         took, sooner = f"by {reached.sum()} of {len(reached)}", ""
         if reached.all():
-            summary = ensembles.summarise(epochs[name])
+            summary = statistics.summarise(epochs[name])
             took = f"{summary.mean:.2f} [{summary.low:.2f}, {summary.high:.2f}]"
             if name != "sgd" and np.isfinite(epochs["sgd"]).all():
-                gain = ensembles.compare(epochs["sgd"], epochs[name])
+                gain = statistics.compare(epochs["sgd"], epochs[name])
                 sooner = f"{gain.difference:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
         mean, _, low, high = accuracy[name]
         print(f"{name:11}{rates[name]:>6g}  {took:22}{sooner:22}{mean:.4f} [{low:.4f}, {high:.4f}]")
@@ -195,13 +178,13 @@ def draw(
     options: Options,
     dataset: data.Dataset,
     curves: dict[str, np.ndarray],
-    accuracy: dict[str, ensembles.Summary],
+    accuracy: dict[str, statistics.Summary],
 ) -> None:
     """Accuracy after each epoch, and at the end."""
     plots.bands(
         out / "curves.png",
         np.arange(1, options.epochs + 1),
-        {name: ensembles.summarise(curve, axis=0) for name, curve in curves.items()},
+        {name: statistics.summarise(curve, axis=0) for name, curve in curves.items()},
         ("epoch", "test accuracy"),
         f"{dataset.name}: mean of {options.seeds} seeds, and its 95 % interval",
     )
@@ -279,4 +262,4 @@ def show_valley(out: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    command.run(main, Options, partial(command.resumed, NAME))
+    command.run(main, Options, partial(command.resumed, EXPERIMENT))

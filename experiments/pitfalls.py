@@ -22,9 +22,13 @@ import numpy as np
 from jax.nn import log_softmax, one_hot, relu, softmax
 from tqdm import tqdm
 
-from jaxnaive import batches, command, data, ensembles, files, layers, losses, optimizers, plots, training
+from jaxnaive import batches, command, data, layers, losses, optimizers, statistics, training
 from jaxnaive.batches import Examples
+from jaxnaive.command.options import DatasetName, Figures
 from jaxnaive.data import Dataset
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least, epochs_for
+from jaxnaive.pictures import plots
 
 HIDDEN, LEARNING_RATE = 32, 0.05
 BATCH_SIZE = 10  # as many as there are classes, which is what makes one of the bugs silent
@@ -37,16 +41,14 @@ KEY = jax.random.key(0)
 class Options:
     """Make the thirteen bugs of the notes, and see what catches them, or what they cost."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     examples: int = 20_000
     """how many of the training examples are trained on, the first ones, if there are as many"""
     epochs: int | None = None
     """how often they are seen; by default 2, or more when that makes fewer than 2,000 updates"""
     seeds: int = 8
     """networks trained with each bug, and without"""
-    out: Path = Path("runs/pitfalls")
-    """folder for the picture"""
+    out: Figures = Path("runs/pitfalls")
 
 
 # --- the notes' program, in plain JAX: nothing is checked ---------------------------------------------
@@ -138,7 +140,7 @@ def as_it_should_be(options: Options, dataset: Dataset) -> Training:
     train, _ = batches.split(dataset.train, options.examples)
     count = len(train.labels)
     steps = count // BATCH_SIZE  # the last, short batch is left out, as in most loops
-    epochs = options.epochs or max(2, math.ceil(MIN_UPDATES / steps))
+    epochs = options.epochs or epochs_for(MIN_UPDATES, count, BATCH_SIZE, at_least=2)
 
     @partial(jax.vmap, in_axes=(0, None))
     def order(key: jax.Array, epoch: int) -> jax.Array:
@@ -600,16 +602,16 @@ class Row(NamedTuple):
     in_jax: str  # the error, or what happened instead of one
     silent: bool  # whether it was no error
     guard: str  # the error in jaxnaive, or what happens instead
-    right: ensembles.Summary | None  # test accuracy, over seeds
-    broken: ensembles.Summary | None
+    right: statistics.Summary | None  # test accuracy, over seeds
+    broken: statistics.Summary | None
 
 
 def main(options: Options) -> list[Row]:
     """Returns what became of each, in order."""
     with command.usage():
-        command.check_at_least("examples", options.examples, 2 * DEFAULT_BATCH_SIZE)
-        command.check_at_least("epochs", options.epochs, 2)
-        command.check_at_least("seeds", options.seeds, 2)
+        check_at_least("examples", options.examples, 2 * DEFAULT_BATCH_SIZE)
+        check_at_least("epochs", options.epochs, 2)
+        check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset)
         files.make_folder(options.out)
     dataset = data.load(options.dataset)
@@ -641,7 +643,7 @@ def check(dataset: Dataset) -> None:
         )
 
 
-def become(pitfall: Pitfall, run: Training, dataset: Dataset, right: ensembles.Summary) -> Row:
+def become(pitfall: Pitfall, run: Training, dataset: Dataset, right: statistics.Summary) -> Row:
     """Make the bug in JAX and in jaxnaive, and measure what it costs where nothing stops it."""
     in_jax, silent = outcome(pitfall.in_jax, dataset)
     guard, _ = outcome(pitfall.guard, dataset)
@@ -649,9 +651,9 @@ def become(pitfall: Pitfall, run: Training, dataset: Dataset, right: ensembles.S
     return Row(*pitfall[:4], in_jax, silent, guard, None if broken is None else right, broken)
 
 
-def measure(change: Change, run: Training, dataset: Dataset) -> ensembles.Summary:
+def measure(change: Change, run: Training, dataset: Dataset) -> statistics.Summary:
     """Test accuracy with a part of the training changed."""
-    return ensembles.summarise(accuracies(change(run, dataset), dataset.test))
+    return statistics.summarise(accuracies(change(run, dataset), dataset.test))
 
 
 def outcome(action: Callable[[Dataset], Any], dataset: Dataset) -> tuple[str, bool]:

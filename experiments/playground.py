@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from jaxnaive import command, files, playground, trained
+from jaxnaive import command, networks
+from jaxnaive.disk import files
+from jaxnaive.pages import playground
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class Options:
 
 def main(options: Options) -> Path:
     """Returns where the page is."""
-    network = trained.load(options.run)
-    out = options.out or options.run / playground.NAME
+    network = networks.load(options.run)
+    out = options.out or options.run / playground.PLAYGROUND
     with command.usage():
         page = playground.to_html(network).encode()
         if out.is_dir():
-            raise ValueError(f"out: got the folder {out}, expected a file, such as {out / playground.NAME}")
+            raise ValueError(
+                f"out: got the folder {out}, expected a file, such as {out / playground.PLAYGROUND}"
+            )
         files.make_folder(out.parent)
     files.write(out, page)
     print(f"saved {out}: {len(page):,} bytes; open it in a browser")

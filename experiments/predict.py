@@ -9,11 +9,15 @@ Each picture goes through MNIST's own normalisation first: without it most of th
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tyro.conf import Positional
 
-from jaxnaive import command, files, handwriting, layers, plots, runs, trained, training
+from jaxnaive import command, layers, networks, runs, training
+from jaxnaive.disk import files
+from jaxnaive.networks import handwriting
+from jaxnaive.pictures import plots
 
 LIKELIEST = 3  # classes that are printed
 
@@ -27,7 +31,7 @@ class Options:
     images: Positional[tuple[Path, ...]]
     """PNG or JPEG files with a digit each, dark on light or light on dark, of any size"""
     run: Path | None = None
-    """folder of a finished run on MNIST; by default the last of runs/mnist-1, runs/mnist-2, ..."""
+    """folder of a finished run on images of MNIST's size; default: the last of those in runs"""
     out: Path = Path("runs/predict")
     """folder for the figures, one a picture"""
 
@@ -37,9 +41,11 @@ def main(options: Options) -> list[np.ndarray]:
     with command.usage():
         if not options.images:
             raise ValueError("images: got none, expected one or more")
-    network = trained.load(options.run or runs.last_folder(command.RUNS, "mnist"))
+    network = networks.load(
+        options.run or runs.last_folder(command.RUNS, takes_digits, "digits of MNIST's size")
+    )
     with command.usage():
-        handwriting.check_network(network)
+        networks.check_takes_digits(network)
         files.make_folder(options.out)
     found, errors = [], []
     for number, path in enumerate(options.images, 1):
@@ -61,6 +67,11 @@ def main(options: Options) -> list[np.ndarray]:
     if errors:
         raise errors[-1]
     return found
+
+
+def takes_digits(config: dict[str, Any]) -> bool:
+    """Whether a run's configuration is that of a network for images of MNIST's size."""
+    return handwriting.has_size_of_mnist(config.get("image_shape", ()))
 
 
 def look(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import tyro
 
-from jaxnaive import command, files, report, trained
+from jaxnaive import command, networks
+from jaxnaive.command.options import DataDir, ManualDir
+from jaxnaive.disk import files
+from jaxnaive.pages import report
 
 logger = logging.getLogger("jaxnaive")
 
@@ -24,32 +27,30 @@ class Options:
     curve"""
     out: Path | None = None
     """the page; by default report.html in the folder of the run, or in that above the first of several"""
-    data_dir: Path | None = None
-    """tfds's folder; by default $TFDS_DATA_DIR or ~/tensorflow_datasets"""
-    manual_dir: Path | None = None
-    """folder with dataset files that you have already; by default $JAXNAIVE_MANUAL_DIR"""
+    data_dir: DataDir = None
+    manual_dir: ManualDir = None
 
 
 def main(options: Options) -> Path:
     """Returns where the page is."""
     with command.usage():
         check(options)
-    networks = [trained.load(folder) for folder in options.runs]
+    found = [networks.load(folder) for folder in options.runs]
     first = options.runs[0]
-    out = options.out or (first if len(networks) == 1 else first.parent) / report.NAME
+    out = options.out or (first if len(found) == 1 else first.parent) / report.REPORT
     with command.usage():
         if out.is_dir():
-            raise ValueError(f"out: got the folder {out}, expected a file, such as {out / report.NAME}")
+            raise ValueError(f"out: got the folder {out}, expected a file, such as {out / report.REPORT}")
         files.make_folder(out.parent)
-    report.write(out, [gathered(network, options) for network in networks])
+    report.write(out, [gathered(network, options) for network in found])
     print(f"saved {out}")
     return out
 
 
-def gathered(network: trained.Trained, options: Options) -> report.Report:
+def gathered(network: networks.Network, options: Options) -> report.Report:
     """What there is to say of a run; when its dataset cannot be had, what can be said without."""
     try:
-        dataset = trained.load_dataset(network, options.data_dir, options.manual_dir)
+        dataset = networks.load_dataset(network, options.data_dir, options.manual_dir)
     except (ValueError, ImportError, OSError) as error:
         reason = command.describe(error)
         logger.warning("%s: not tested, because the dataset cannot be had: %s", network.folder, reason)

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import batches, command, layers, optimizers, timing, training
+from jaxnaive import batches, command, layers, optimizers, training
+from jaxnaive.command import benchmark
 
 ROUNDS, CALLS = 15, 40
 LARGE = 2048  # rows and columns of the matrices whose product is the limit
@@ -64,7 +65,7 @@ def main(options: Options) -> Costs:
     batch = take(examples, row)
     grads = grad(params, batch, recipe)
     square, product = jnp.ones((LARGE, LARGE)), jax.jit(jnp.matmul)
-    data, forward, both, step, large = timing.medians(
+    data, forward, both, step, large = benchmark.medians(
         lambda: take(examples, row),
         lambda: loss(params, batch, recipe),
         lambda: grad(params, batch, recipe),
@@ -74,7 +75,7 @@ def main(options: Options) -> Costs:
         calls=(*[CALLS] * 4, 1),
     )
     host = np.asarray(square)  # apart: NumPy's threads stay busy for a while, and slow XLA's down
-    (by_numpy,) = timing.medians(lambda: host @ host, rounds=ROUNDS)
+    (by_numpy,) = benchmark.medians(lambda: host @ host, rounds=ROUNDS)
     rate = 2 * LARGE**3 / min(large, by_numpy)
     multiplications = options.batch_size * HIDDEN * np.array([INPUTS + CLASSES, INPUTS + 2 * CLASSES])
     least_forward, least_gradient = (2 * multiplications / rate).tolist()

@@ -17,32 +17,23 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
-from jaxnaive import (
-    batches,
-    choices,
-    command,
-    data,
-    ensembles,
-    files,
-    layers,
-    optimizers,
-    plots,
-    runs,
-    training,
-)
+from jaxnaive import batches, command, data, ensembles, job, layers, optimizers, runs, statistics, training
 from jaxnaive.batches import Examples
+from jaxnaive.command.options import DatasetName, Out, Resume
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.pictures import plots
+from jaxnaive.runs import sweeps
 
-NAME = "sweep"  # of its runs
+EXPERIMENT = "sweep"
 
 
 @dataclass(frozen=True)
 class Options:
     """Train a grid of networks as one program, and show how well each does."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: tuple[int, ...] = (32,)
     """units of the hidden layers"""
     optimizer: tuple[str, ...] = ("sgd", "nesterov")
@@ -51,7 +42,7 @@ class Options:
     """at its highest"""
     decay: tuple[float, ...] | None = None
     """of the optimizer, where it has one; by default its own"""
-    schedule: choices.Schedule = "constant"
+    schedule: job.ScheduleName = "constant"
     """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
     batch_size: int = 128
     """examples an update"""
@@ -67,10 +58,8 @@ class Options:
     """bytes that the runs may take at a time"""
     one_by_one: bool = False
     """do the same runs one after another too, and say how much longer that takes"""
-    out: Path | None = None
-    """folder for the run; by default runs/sweep-1, or the first such one that is not there yet"""
-    resume: bool = False
-    """go on with the run in --out, by default the last one, and with its options"""
+    out: Out = None
+    resume: Resume = False
 
 
 def main(options: Options) -> dict[str, ensembles.Runs]:
@@ -89,49 +78,50 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
         grid["decay"] = options.decay
     kind = "test" if options.test else "validation"
     print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
-    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
-        sweeps = {}
-        for name in options.optimizer:
-            run = make_run(options, choices.optimizer(name), dataset, len(train.labels))
-            with command.usage():
-                needed, _ = ensembles.bytes_of_a_run(run, grid, (train, test))
-                count = np.prod([*map(len, grid.values()), options.seeds])
-                print(f"{name}: {count} runs, about {needed:,} bytes each")
-                progress = partial(tqdm, desc=name, unit="chunk")
-                remember = partial(kept.remember, name)
-                started = time.perf_counter()
-                sweeps[name] = ensembles.sweep(
-                    run, keys, grid, (train, test), options.memory, progress, remember
-                )
-                seconds = time.perf_counter() - started
+    runs_of = {
+        name: make_run(options, job.find_optimizer(name), dataset, len(train.labels))
+        for name in options.optimizer
+    }
+    with command.usage():
+        plans = {
+            name: sweeps.plan(run, keys, grid, (train, test), options.memory) for name, run in runs_of.items()
+        }
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+        found = {}
+        for name, plan in plans.items():
+            count = len(plan.points) * options.seeds
+            print(f"{name}: {count} runs, about {plan.run_bytes:,} bytes each")
+            started = time.perf_counter()
+            found[name] = sweeps.carry_out(folder, name, plan)
+            seconds = time.perf_counter() - started
             if options.one_by_one:
-                alone = seconds_one_by_one(run, keys, grid, (train, test))
+                alone = seconds_one_by_one(plan)
                 print(f"{name}: {seconds:.1f} s as one program, {alone:.1f} s one by one", end=" ")
                 print(f"(both with compiling): {alone / seconds:.2f} times as fast")
-        report(kept, sweeps, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
-    return sweeps
+        show(folder, found, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
+    return found
 
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
     data.check_name(options.dataset)
     for units in options.hidden:
-        command.check_at_least("hidden units", units, 1)
-    command.check_at_least("seeds", options.seeds, 2)
-    command.check_at_least("epochs", options.epochs, 1)
-    command.check_at_least("batch size", options.batch_size, 1)
-    command.check_at_least("memory", options.memory, 1)
+        check_at_least("hidden units", units, 1)
+    check_at_least("seeds", options.seeds, 2)
+    check_at_least("epochs", options.epochs, 1)
+    check_at_least("batch size", options.batch_size, 1)
+    check_at_least("memory", options.memory, 1)
     for name, values in (("optimizer", options.optimizer), ("learning rate", options.learning_rate)):
         if not values:
             raise ValueError(f"{name}: got none, expected one or more")
     for rate in options.learning_rate:
         optimizers.check_learning_rate(rate)
     for name in options.optimizer:
-        make = choices.optimizer(name)
-        if options.decay is not None and not choices.takes(make, "decay"):
+        make = job.find_optimizer(name)
+        if options.decay is not None and not job.has_parameter(make, "decay"):
             raise ValueError(f"decay: {name} has none")
     for decay in options.decay or ():
-        optimizers.check_share("decay", decay)
+        optimizers.check_fraction("decay", decay)
 
 
 def make_run(
@@ -145,21 +135,19 @@ def make_run(
     def run(
         key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array, **settings: jax.Array
     ) -> ensembles.Outcome:
-        optimizer = make(choices.schedule(options.schedule, learning_rate, updates), **settings)
+        optimizer = make(job.make_schedule(options.schedule, learning_rate, updates), **settings)
         recipe = training.Recipe(model, optimizer, batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, options.epochs, order_key)
 
     return run
 
 
-def seconds_one_by_one(
-    run: Callable[..., Any], keys: jax.Array, grid: dict[str, Any], shared: tuple[Examples, Examples]
-) -> float:
+def seconds_one_by_one(plan: ensembles.Plan) -> float:
     """How long the runs of a sweep take as calls of one compiled run."""
     started = time.perf_counter()
-    alone = jax.jit(run)
-    for key, *point in itertools.product(keys, *grid.values()):
-        jax.block_until_ready(alone(key, *shared, **dict(zip(grid, point, strict=True))))
+    alone = jax.jit(plan.run)
+    for key, point in itertools.product(plan.keys, plan.points):
+        jax.block_until_ready(alone(key, *plan.shared, **dict(zip(plan.axes, point, strict=True))))
     return time.perf_counter() - started
 
 
@@ -169,14 +157,14 @@ def table(sweeps: dict[str, ensembles.Runs]) -> list[dict[str, Any]]:
     for name, found in sweeps.items():
         final = found.results.metrics["accuracy"][..., -1]
         for place in np.ndindex(final.shape[:-1]):
-            summary = ensembles.summarise(final[place])
+            summary = statistics.summarise(final[place])
             point = {axis: float(found.axes[axis][at]) for axis, at in zip(found.axes, place, strict=False)}
             numbers = {part: float(getattr(summary, part)) for part in summary._fields}
             rows.append({"optimizer": name, **point, **numbers, "diverged": int(found.diverged[place].sum())})
     return sorted(rows, key=lambda row: -row["mean"])
 
 
-def report(kept: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> None:
+def show(folder: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> None:
     """Print a line a point of the grid, the best first; save them, and a heat map."""
     rows = table(sweeps)
     width = max(9, *map(len, sweeps))
@@ -187,9 +175,9 @@ def report(kept: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> Non
         point = "".join(f"{row[name]:>15g}" for name in axes)
         lost = f"   {row['diverged']} of {seeds} diverged" if row["diverged"] else ""
         print(f"{row['optimizer']:{width}}{point}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
-    files.write_json(kept.folder / "sweep.json", {"title": title, "config": kept.config, "rows": rows})
-    draw(kept.folder / "sweep.png", sweeps, title)
-    print(f"saved {kept.folder}/: sweep.json, sweep.png")
+    files.write_json(folder.folder / "sweep.json", {"title": title, "config": folder.config, "rows": rows})
+    draw(folder.folder / "sweep.png", sweeps, title)
+    print(f"saved {folder.folder}/: sweep.json, sweep.png")
 
 
 def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
@@ -206,4 +194,4 @@ def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, Options, partial(command.resumed, NAME))
+    command.run(main, Options, partial(command.resumed, EXPERIMENT))

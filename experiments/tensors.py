@@ -12,7 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import command, data, drawings, files, tensors
+from jaxnaive import command, data, tensors
+from jaxnaive.command.options import Figures
+from jaxnaive.disk import files
+from jaxnaive.pictures import drawings
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,7 @@ class Options:
 
     dataset: str | None = None
     """whose images are sliced; by default mnist, or digits when mnist cannot be had"""
-    out: Path = Path("runs/tensors")
-    """folder for the figure"""
+    out: Figures = Path("runs/tensors")
 
 
 def main(options: Options) -> dict[str, tensors.Description]:

@@ -8,17 +8,19 @@ smoothing; found with the last 10,000 training images, then run with all 60,000.
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 import optax
-from tqdm import tqdm
 
-from jaxnaive import batches, choices, command, data, ensembles, files, layers, losses, training
+from jaxnaive import batches, command, data, job, layers, losses, statistics, training
 from jaxnaive.batches import Examples
+from jaxnaive.command.options import DatasetName, Out, Resume, Seeds
+from jaxnaive.disk import files
+from jaxnaive.job import check_at_least
+from jaxnaive.runs import sweeps
 
-NAME = "tuned"  # of its runs
+EXPERIMENT = "tuned"
 TARGET = 0.987
 
 
@@ -26,8 +28,7 @@ TARGET = 0.987
 class Options:
     """Train the tuned network with several seeds, and test it."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had"""
+    dataset: DatasetName = None
     hidden: int = 512
     """units of the hidden layer"""
     epochs: int = 15
@@ -37,22 +38,19 @@ class Options:
     learning_rate: float = 0.004
     """at its highest"""
     weight_decay: float = 0.2
-    """share of the weights that is taken away at each update, times the learning rate"""
+    """fraction of the weights that is taken away at each update, times the learning rate"""
     label_smoothing: float = 0.1
-    """of the target that is spread over all classes"""
-    seeds: int = 8
-    """networks"""
-    out: Path | None = None
-    """folder for the run; by default runs/tuned-1, or the first such one that is not there yet"""
-    resume: bool = False
-    """go on with the run in --out, by default the last one, and with its options"""
+    """fraction of each target that is spread over all classes"""
+    seeds: Seeds = 8
+    out: Out = None
+    resume: Resume = False
 
 
-def main(options: Options) -> ensembles.Summary:
+def main(options: Options) -> statistics.Summary:
     """Returns mean, deviation and interval of the test accuracy."""
     with command.usage():
-        command.check_at_least("seeds", options.seeds, 2)
-        command.check_at_least("epochs", options.epochs, 1)
+        check_at_least("seeds", options.seeds, 2)
+        check_at_least("epochs", options.epochs, 1)
         data.check_name(options.dataset)
         files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
@@ -66,11 +64,9 @@ def main(options: Options) -> ensembles.Summary:
         return training.evaluate(params, test, recipe).accuracy
 
     keys = jax.random.split(jax.random.key(0), options.seeds)
-    progress = partial(tqdm, desc="seeds", unit="run")
-    with command.open_run(NAME, options, {"fingerprint": data.fingerprint(dataset)}) as kept:
-        remember = partial(kept.remember, "seeds")
-        found = ensembles.sweep(run, keys, None, examples, progress=progress, remember=remember)
-    summary = ensembles.summarise(found.results)
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+        found = sweeps.sweep(folder, "seeds", run, keys, shared=examples)
+    summary = statistics.summarise(found.results)
     print(f"{dataset.name}: test accuracy {summary.mean:.4f} +- {summary.sd:.4f}, {options.seeds} seeds")
     print(f"95 % interval of the mean {summary.low:.4f} to {summary.high:.4f}")
     as_promised = replace(options, dataset=None, out=None, resume=False) == Options()
@@ -82,7 +78,7 @@ def main(options: Options) -> ensembles.Summary:
 def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
     """What the options mean for this dataset."""
     updates = batches.num_batches(len(dataset.train.labels), options.batch_size) * options.epochs
-    rate: Any = choices.schedule("one-cycle", options.learning_rate, updates)
+    rate: Any = job.make_schedule("one-cycle", options.learning_rate, updates)
     return training.Recipe(
         layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names)),
         optax.adamw(rate, weight_decay=options.weight_decay),
@@ -92,4 +88,4 @@ def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:
 
 
 if __name__ == "__main__":
-    command.run(main, Options, partial(command.resumed, NAME))
+    command.run(main, Options, partial(command.resumed, EXPERIMENT))

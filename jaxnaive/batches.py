@@ -5,8 +5,8 @@ would have seen. Unless the batch size divides the number of examples, the last 
 up with examples of weight 0. So every batch has the same shape, one compiled program serves them all, and
 no example is dropped or counted twice.
 
-The examples may be divided into shares, equal parts one after another, for as many devices. Then an epoch
-shuffles each share for itself, and every batch takes equally many of each: no device needs another's.
+The examples may be divided into shards, equal parts one after another, for as many devices. Then an epoch
+shuffles each shard for itself, and every batch takes equally many of each: no device needs another's.
 """
 
 from typing import NamedTuple
@@ -47,43 +47,43 @@ def num_batches(examples: int, batch_size: int) -> int:
 
 
 def epoch_order(
-    key: Key[Array, ""], epoch: Int32[Array, ""] | int, examples: int, shares: int = 1
+    key: Key[Array, ""], epoch: Int32[Array, ""] | int, examples: int, shards: int = 1
 ) -> Int32[Array, " examples"]:
     """A permutation of ``0 .. examples - 1`` that depends on the key and the epoch's number alone.
 
-    With several shares it permutes each of them for itself.
+    With several shards it permutes each of them for itself.
 
     The examples are sorted by a random number each. Two of them may draw the same one of 2**32, and then keep
     their order; ``jax.random.permutation`` sorts a second time against that, which costs 3 % of an epoch.
     """
-    bits = jax.random.bits(jax.random.fold_in(key, epoch), (shares, examples // shares))
+    bits = jax.random.bits(jax.random.fold_in(key, epoch), (shards, examples // shards))
     order = jnp.argsort(bits).astype(jnp.int32)  # with jax_enable_x64 it is int64
-    return (order + jnp.arange(0, examples, examples // shares, jnp.int32)[:, None]).reshape(-1)
+    return (order + jnp.arange(0, examples, examples // shards, jnp.int32)[:, None]).reshape(-1)
 
 
-def index_table(order: Int32[Array, " examples"], batch_size: int, shares: int = 1) -> IndexTable:
-    """Cut an order into ``ceil(examples / batch_size)`` rows, each with equally many of every share.
+def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int = 1) -> IndexTable:
+    """Cut an order into ``ceil(examples / batch_size)`` rows, each with equally many of every shard.
 
     The last row is filled up with index 0 at weight 0.
 
     Raises:
-      ValueError: the batch size is not between 1 and the number of examples, or the shares are not equal.
+      ValueError: the batch size is not between 1 and the number of examples, or the shards are not equal.
 
     >>> table = index_table(jnp.arange(5), 2)
     >>> table.index.tolist()
     [[0, 1], [2, 3], [4, 0]]
     >>> table.weight.tolist()
     [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
-    >>> index_table(jnp.arange(6), 4, shares=2).index.tolist()
+    >>> index_table(jnp.arange(6), 4, shards=2).index.tolist()
     [[0, 1, 3, 4], [2, 0, 5, 0]]
     """
     (examples,) = order.shape
-    check_batch_size(batch_size, examples, shares)
+    check_batch_size(batch_size, examples, shards)
     steps = num_batches(examples, batch_size)
-    padding = ((0, 0), (0, (steps * batch_size - examples) // shares))
+    padding = ((0, 0), (0, (steps * batch_size - examples) // shards))
 
     def cut(values: Array) -> Array:
-        parts = jnp.pad(values.reshape(shares, -1), padding).reshape(shares, steps, -1)
+        parts = jnp.pad(values.reshape(shards, -1), padding).reshape(shards, steps, -1)
         return parts.swapaxes(0, 1).reshape(steps, batch_size)
 
     return IndexTable(cut(order), cut(jnp.ones(examples, jnp.float32)))
@@ -99,15 +99,15 @@ def hold_out(examples: Examples) -> tuple[Examples, Examples]:
     return split(examples, len(examples.labels) * 9 // 10)
 
 
-def take(examples: Examples, row: IndexTable, shares: int = 1) -> Batch:
+def take(examples: Examples, row: IndexTable, shards: int = 1) -> Batch:
     """The batch that one row of the table describes. Images become floats here, not before."""
 
     def rows(array: Array) -> Array:
-        if shares == 1:
+        if shards == 1:
             return array[row.index]
-        # Each part of the row from its own share, so that where a device holds a share nothing is sent.
-        parts = array.reshape(shares, -1, *array.shape[1:])
-        places = row.index.reshape(shares, -1) % parts.shape[1]
+        # Each part of the row from its own shard, so that where a device holds a shard nothing is sent.
+        parts = array.reshape(shards, -1, *array.shape[1:])
+        places = row.index.reshape(shards, -1) % parts.shape[1]
         return jax.vmap(lambda part, place: part[place])(parts, places).reshape(-1, *array.shape[1:])
 
     images, labels = (rows(jnp.asarray(array)) for array in examples)
@@ -127,13 +127,13 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
     return rows.astype(jnp.float32) / 255 if rows.dtype == jnp.uint8 else rows
 
 
-def check_batch_size(batch_size: int, examples: int, shares: int = 1) -> None:
-    """Raise ``ValueError`` unless the batch size is 1 to the number of examples, and the shares are equal."""
+def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
+    """Raise ``ValueError`` unless the batch size is 1 to the number of examples, and the shards are equal."""
     if not 1 <= batch_size <= examples:
         raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
-    for name, value in (("shares", shares), ("batch size", batch_size), ("examples", examples)):
-        if shares < 1 or value % shares:
-            expected = "1 or more" if shares < 1 else f"a multiple of {shares}, the number of shares"
+    for name, value in (("shards", shards), ("batch size", batch_size), ("examples", examples)):
+        if shards < 1 or value % shards:
+            expected = "1 or more" if shards < 1 else f"a multiple of {shards}, the number of shards"
             raise ValueError(f"{name}: got {value}, expected {expected}")
 
 

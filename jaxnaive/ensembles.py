@@ -1,14 +1,12 @@
-"""Many runs as one program: seeds and hyper-parameters under ``vmap``, and what their spread says.
+"""Many runs as one program: seeds and hyper-parameters under ``vmap``.
 
 A run is a pure function of a key and hyper-parameters, so a grid of them is the same function, vectorised.
-Runs of one seed see the same batches, which are then taken once for all of them.
+Runs of one seed see the same batches, which are gathered once for all of them.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from typing import Any, NamedTuple
 
 import jax
@@ -18,17 +16,18 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from jaxnaive import training
 from jaxnaive.batches import Examples
-from jaxnaive.graph import peak_bytes, trace, type_of
+from jaxnaive.graph import peak_bytes, type_of
+from jaxnaive.jaxprs import trace
+from jaxnaive.statistics import Numbers
 from jaxnaive.training import Recipe
 
-Numbers = Array | np.ndarray | Sequence[float | int]
 MEMORY = 2**31  # bytes that the runs may take at a time, by default
-CPU_CHUNK = 2**27  # on a CPU more bytes at a time, beyond its caches, are slower and not faster;
-CPU_SEEDS = 2**23  # still fewer when they do not share their batches
+CPU_CHUNK_BYTES = 2**27  # of a call on a CPU: beyond its caches a larger chunk is slower
+CPU_SEEDS_BYTES = 2**23  # the same for runs of different seeds, which do not share their batches
 
 
 class Outcome(NamedTuple):
-    """What a run of :func:`train_and_test` comes to."""
+    """What a run of :func:`train_and_test` returns."""
 
     loss: Float[Array, "*runs epochs"]  # on the training examples, mean of each epoch's steps
     metrics: dict[str, Array]  # of the recipe, by name, on the test examples after each epoch
@@ -42,22 +41,27 @@ class Runs(NamedTuple):
     diverged: Bool[np.ndarray, "*axes"]  # whether a result of the run is not finite
 
 
-class Summary(NamedTuple):
-    """Mean, standard deviation and confidence interval over seeds."""
+class Chunk(NamedTuple):
+    """Some seeds times some points of the grid: one call of the compiled program."""
 
-    mean: Float[np.ndarray, "*axes"]
-    sd: Float[np.ndarray, "*axes"]  # of a single run; divided by one less than the number of runs
-    low: Float[np.ndarray, "*axes"]
-    high: Float[np.ndarray, "*axes"]
+    name: str
+    seeds: np.ndarray  # places among the keys; the last one is repeated where a chunk is too large
+    points: np.ndarray  # places among the points, likewise
+    num_seeds: int  # without repetitions
+    num_points: int
 
 
-class Comparison(NamedTuple):
-    """The mean difference of two recipes, seed by seed, and its confidence interval."""
+class Plan(NamedTuple):
+    """A grid of runs, cut into chunks of one size, so that one compiled program serves them all."""
 
-    difference: float
-    low: float
-    high: float
-    p_value: float  # chance of a difference as large when there is none
+    run: Callable[..., PyTree[Array]]
+    shared: Sequence[PyTree]  # what every run is given
+    keys: Key[Array, " seeds"]
+    axes: dict[str, np.ndarray]  # values of each hyper-parameter
+    points: Float[np.ndarray, "points names"]  # all combinations of them
+    chunks: list[Chunk]
+    run_bytes: int  # about as many does a run take
+    calls_at_once: int  # as many chunks fit into the memory side by side
 
 
 def train_and_test(
@@ -71,7 +75,7 @@ def train_and_test(
     """A whole run, tested after each epoch.
 
     Args:
-      key: decides the first parameters, and the order of the examples unless there is an ``order_key``.
+      key: decides the initial parameters, and the order of the examples unless there is an ``order_key``.
       train: what to train on.
       test: what to test on.
       recipe: model, optimizer, loss, batch size, metrics.
@@ -94,87 +98,108 @@ def sweep(
     grid: Mapping[str, Numbers] | None = None,
     shared: Sequence[PyTree] = (),
     memory: int = MEMORY,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-    remember: Callable[[str, Callable[[], Any], Any], Any] = lambda name, compute, like: compute(),
 ) -> Runs:
     """Do ``run(key, *shared, **hyper_parameters)`` for every key and every combination of the grid.
 
-    The runs are cut into chunks, each one call of the same compiled program. On a CPU there are as many calls
-    at a time as it has cores: the matrices of small networks are too small to be shared out among them.
+    The runs are cut into chunks, each one call of the same compiled program, one after another.
+    ``runs.sweeps.sweep`` makes the same calls on all cores of a CPU, shows how far it is, and keeps results.
 
     Args:
-      run: a pure function of a key, of what the runs share, and of numbers, by name, to a pytree of arrays.
-      keys: one for each seed. What the run derives from its key alone is the same for a whole grid.
-      grid: the values of each hyper-parameter.
-      shared: what every run is given, such as the examples. A run may also close over it, but then it
-        becomes a part of the program, and MNIST trebles the time to compile one.
-      memory: bytes that the runs may take, by an estimate that does not know what the compiler will fuse.
-      progress: wraps the list of chunks, to show how far it is; such as ``tqdm``.
-      remember: given a chunk's name, a function that computes its results and their shapes, returns the
-        results; such as ``runs.Run.remember``, which has them from the disk if they were computed before.
+      run, keys, grid, shared, memory: as in :func:`plan`.
 
     Raises:
-      ValueError: no keys, an empty grid, or runs that do not fit into the memory; before compiling.
+      ValueError: as in :func:`plan`.
 
     >>> keys = jax.random.split(jax.random.key(0), 3)
     >>> runs = sweep(lambda key, a, b: a * b, keys, {"a": [1, 2], "b": [5, 7]})
     >>> list(runs.axes), runs.results.shape, runs.results[1, 1, 0].item()
     (['a', 'b', 'seed'], (2, 2, 3), 14.0)
     """
-    axes: dict[str, np.ndarray] = {name: np.asarray(v, np.float32) for name, v in (grid or {}).items()}
+    planned = plan(run, keys, grid, shared, memory)
+    compute, _ = compiled(planned)
+    return assemble(planned, [compute(chunk) for chunk in planned.chunks])
+
+
+def plan(
+    run: Callable[..., PyTree[Array]],
+    keys: Key[Array, " seeds"],
+    grid: Mapping[str, Numbers] | None = None,
+    shared: Sequence[PyTree] = (),
+    memory: int = MEMORY,
+    cores: int = 1,
+) -> Plan:
+    """Check a grid of runs, and cut it into chunks that fit into the memory.
+
+    Args:
+      run: a pure function of a key, of what the runs share, and of numbers, by name, to a pytree of arrays.
+      keys: one for each seed. What the run derives from its key alone is the same for a whole grid.
+      grid: the values of each hyper-parameter.
+      shared: what every run is given, such as the examples. A run may also close over it, but then it
+        becomes a constant of the program, and MNIST trebles the time to compile one.
+      memory: bytes that the runs may take, by an estimate that does not know what the compiler will fuse.
+      cores: of a CPU; as many calls are meant to run side by side, since the matrices of small networks are
+        too small to be divided among cores.
+
+    Raises:
+      ValueError: no keys, an empty grid, or runs that do not fit into the memory.
+    """
+    axes = {name: np.asarray(values, np.float32) for name, values in (grid or {}).items()}
     for name, values in {"keys": keys, **axes}.items():
         if values.ndim != 1 or not len(values):
             raise ValueError(f"{name}: got shape {values.shape}, expected a list of one or more")
-    names = list(axes)
-    points = np.array(list(itertools.product(*axes.values())), np.float32)  # [points, hyper-parameters]
-    needed, returned = bytes_of_a_run(run, names, shared)
+    points = np.array(list(itertools.product(*axes.values())), np.float32)
+    needed, returned = bytes_of_a_run(run, axes, shared)
     _check_memory(needed, returned * len(keys) * len(points), memory)
-    calls_at_once, seeds_at_once, points_at_once = _share_out(needed, len(keys), len(points), memory)
-
-    @jax.jit
-    def chunk(keys: Array, points: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
-        def one(key: Array, point: Array) -> PyTree[Array]:
-            return run(key, *shared, **{name: point[place] for place, name in enumerate(names)})
-
-        return jax.vmap(lambda key: jax.vmap(lambda point: one(key, point))(points))(keys)
-
-    first = (keys[:seeds_at_once], points[:points_at_once], shared)
-    program, like = chunk.lower(*first).compile(), jax.eval_shape(chunk, *first)
-
-    def results_from(start: tuple[int, int]) -> PyTree[np.ndarray]:
-        seed, point = start
-        # The last chunk is as large as the others, or it would be compiled anew: some runs are done twice.
-        seeds = np.minimum(np.arange(seed, seed + seeds_at_once), len(keys) - 1)
-        places = np.minimum(np.arange(point, point + points_at_once), len(points) - 1)
-        kept = (slice(len(keys) - seed), slice(len(points) - point))
-        name = f"{seeds_at_once}-seeds-from-{seed}-{points_at_once}-points-from-{point}"
-        results = remember(name, lambda: program(keys[seeds], points[places], shared), like)
-        return jax.tree.map(lambda array: np.asarray(array)[kept], results)
-
-    starts = list(
-        itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))
-    )
-    pool = ThreadPoolExecutor(calls_at_once)
-    try:
-        rows = [chunk.result() for chunk in progress([pool.submit(results_from, start) for start in starts])]
-    finally:
-        pool.shutdown(cancel_futures=True)
-    axes["seed"] = np.arange(len(keys))
-    shape = tuple(map(len, axes.values()))
-    in_a_row = math.ceil(len(points) / points_at_once)
-
-    def assemble(*chunks: np.ndarray) -> np.ndarray:  # each [seeds, points, ...]
-        whole = np.concatenate(
-            [np.concatenate(chunks[i : i + in_a_row], axis=1) for i in range(0, len(chunks), in_a_row)]
+    calls, seeds_at_once, points_at_once = _chunk_sizes(needed, len(keys), len(points), memory, cores)
+    starts = itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))
+    chunks = [
+        Chunk(
+            name=f"{seeds_at_once}-seeds-from-{seed}-{points_at_once}-points-from-{point}",
+            seeds=np.minimum(np.arange(seed, seed + seeds_at_once), len(keys) - 1),
+            points=np.minimum(np.arange(point, point + points_at_once), len(points) - 1),
+            num_seeds=min(seeds_at_once, len(keys) - seed),
+            num_points=min(points_at_once, len(points) - point),
         )
-        return whole.swapaxes(0, 1).reshape(*shape, *whole.shape[2:])
+        for seed, point in starts
+    ]
+    return Plan(run, shared, keys, axes, points, chunks, needed, calls)
 
-    results = jax.tree.map(assemble, *rows)
+
+def compiled(plan: Plan) -> tuple[Callable[[Chunk], PyTree[Array]], PyTree[jax.ShapeDtypeStruct]]:
+    """The one program of a plan, as a function of a chunk; and the shapes and dtypes of what it returns."""
+
+    def one(key: Array, point: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
+        return plan.run(key, *shared, **dict(zip(plan.axes, point, strict=True)))
+
+    over_points = jax.vmap(one, (None, 0, None))
+    program = jax.jit(jax.vmap(over_points, (0, None, None)))
+    first = plan.chunks[0]
+    arguments = (plan.keys[first.seeds], plan.points[first.points], plan.shared)
+    executable = program.lower(*arguments).compile()
+    return (
+        lambda chunk: executable(plan.keys[chunk.seeds], plan.points[chunk.points], plan.shared),
+        jax.eval_shape(program, *arguments),
+    )
+
+
+def assemble(plan: Plan, results: Sequence[PyTree[Array]]) -> Runs:
+    """The results of a plan's chunks, in their order, as arrays over the axes of the grid."""
+    axes = plan.axes | {"seed": np.arange(len(plan.keys))}
+    shape = tuple(map(len, axes.values()))
+
+    def whole(*parts: Array) -> np.ndarray:  # each [seeds, points, ...]
+        joined = np.empty((len(plan.keys), len(plan.points), *parts[0].shape[2:]), parts[0].dtype)
+        for chunk, part in zip(plan.chunks, parts, strict=True):
+            seeds, points = chunk.seeds[: chunk.num_seeds], chunk.points[: chunk.num_points]
+            joined[np.ix_(seeds, points)] = np.asarray(part)[: chunk.num_seeds, : chunk.num_points]
+        return joined.swapaxes(0, 1).reshape(*shape, *joined.shape[2:])
+
+    arrays = jax.tree.map(whole, *results)
     diverged = np.zeros(shape, bool)
-    for leaf in jax.tree.leaves(results):
+    for leaf in jax.tree.leaves(arrays):
         if np.issubdtype(leaf.dtype, np.floating):
             diverged |= ~np.isfinite(leaf).all(axis=tuple(range(len(shape), leaf.ndim)))
-    return Runs(axes, results, diverged)
+    return Runs(axes, arrays, diverged)
 
 
 def bytes_of_a_run(
@@ -183,9 +208,9 @@ def bytes_of_a_run(
     """An estimate of the memory that one run takes besides its data, and that of its results.
 
     Args:
-      run: as in :func:`sweep`.
+      run: as in :func:`plan`.
       names: of its hyper-parameters.
-      shared: as in :func:`sweep`.
+      shared: as in :func:`plan`.
     """
     names = list(names)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -208,76 +233,17 @@ def _check_memory(needed: int, returned: int, memory: int) -> None:
         )
 
 
-def _share_out(needed: int, seeds: int, points: int, memory: int) -> tuple[int, int, int]:
-    """How many calls to make at a time; how many seeds, and points of the grid, to do in each of them."""
+def _chunk_sizes(needed: int, seeds: int, points: int, memory: int, cores: int) -> tuple[int, int, int]:
+    """How many calls to make at a time; how many seeds, and points of the grid, each of them computes."""
     needed = max(needed, 1)
     calls, fit, fit_seeds = 1, memory // needed, memory // needed
     if jax.default_backend() == "cpu":
-        calls = min(cpu_count() or 1, fit)
-        fit = min(fit // calls, CPU_CHUNK // needed, math.ceil(seeds * points / calls))
-        fit_seeds = min(fit, CPU_SEEDS // needed)
-    return calls, _even(seeds, fit_seeds // points), _even(points, fit)
+        calls = min(cores, fit)
+        fit = min(fit // calls, CPU_CHUNK_BYTES // needed, math.ceil(seeds * points / calls))
+        fit_seeds = min(fit, CPU_SEEDS_BYTES // needed)
+    return calls, _equal_size(seeds, fit_seeds // points), _equal_size(points, fit)
 
 
-def _even(items: int, at_once: int) -> int:
-    """The size of equal chunks of no more than so many, at least 1."""
-    return math.ceil(items / math.ceil(items / max(at_once, 1)))
-
-
-def summarise(values: Numbers, axis: int = -1, confidence: float = 0.95) -> Summary:
-    """Mean, standard deviation, and the interval in which the mean of many more runs would lie.
-
-    Args:
-      values: one a run.
-      axis: along which the runs differ by their seed alone.
-      confidence: how often such an interval holds the truth, if the values are normally distributed.
-
-    Raises:
-      ValueError: fewer than two runs, which have no spread.
-
-    Source: Student, "The probable error of a mean", 1908.
-    """
-    values = np.asarray(values, np.float64)
-    n = values.shape[axis]
-    if n < 2:
-        raise ValueError(f"seeds: got {n}, expected 2 or more: one run has no spread")
-    mean, sd = values.mean(axis), values.std(axis, ddof=1)
-    half = _student_quantile((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
-    return Summary(mean, sd, mean - half, mean + half)
-
-
-def compare(ours: Numbers, theirs: Numbers, confidence: float = 0.95) -> Comparison:
-    """``ours - theirs`` for runs that share seeds: what the seed does to both of them drops out.
-
-    Args:
-      ours: ``[seeds]``, of one recipe.
-      theirs: ``[seeds]``, of the other, in the same order.
-      confidence: of the interval.
-
-    Raises:
-      ValueError: not two lists of one length, of two or more.
-
-    Source: Student, "The probable error of a mean", 1908; example I is such a comparison.
-    """
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    if ours.ndim != 1 or ours.shape != theirs.shape:
-        raise ValueError(f"runs to compare: got shapes {ours.shape} and {theirs.shape}, expected one length")
-    summary = summarise(ours - theirs, confidence=confidence)
-    error = float(summary.sd) / math.sqrt(len(ours))
-    from scipy.special import stdtr
-
-    t = (
-        float(summary.mean) / error
-        if error
-        else math.copysign(math.inf, summary.mean)
-        if summary.mean
-        else 0.0
-    )
-    p_value = float(2 * stdtr(len(ours) - 1, -abs(t)))
-    return Comparison(float(summary.mean), float(summary.low), float(summary.high), p_value)
-
-
-def _student_quantile(probability: float, degrees: int) -> float:
-    from scipy.special import stdtrit  # takes 0.1 s
-
-    return float(stdtrit(degrees, probability))
+def _equal_size(items: int, most: int) -> int:
+    """The size of equal chunks of at most so many items, and of at least 1."""
+    return math.ceil(items / math.ceil(items / max(most, 1)))

@@ -164,3 +164,10 @@ def _is_finite(array: Any) -> bool:
         return bool(np.isfinite(np.asarray(array)).all())
     except jax.errors.TracerArrayConversionError:  # a traced value is not known yet
         return True
+
+
+def grid_lines(low: float, high: float, lines: int, points: int = 40) -> Float[Array, "lines points 2"]:
+    """The lines of a square grid on the plane, each as points in order."""
+    along, across = jnp.linspace(low, high, points), jnp.linspace(low, high, lines)
+    horizontal = jnp.stack(jnp.meshgrid(along, across), axis=-1)
+    return jnp.concatenate([horizontal, horizontal[..., ::-1]])

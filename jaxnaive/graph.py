@@ -1,13 +1,10 @@
-"""A function as data: the graph of the operations that JAX traces, which one can walk, evaluate and print.
+"""A function as data: the graph of its operations, which one can walk, evaluate and print.
 
-A function of arrays is run once on stand-ins that only know their shape and dtype, and what it does to them
-is written down: a node for every argument, constant and operation, an edge for every use of a value. The
-nodes stand in the order in which they were made, so each comes after those it takes its operands from.
-
-JAX's own form of this, the jaxpr, differs between versions of JAX; this is the only module that reads it.
+Every argument, constant and operation is a node, and every use of a value is an edge. The nodes stand in the
+order in which they were made, so each comes after those it takes its operands from.
+:func:`jaxnaive.jaxprs.trace` makes the graph of a function.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,12 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jax.typing import ArrayLike
-from jaxtyping import Array, PyTree
-
-CALLS = {"jit", "remat2", "custom_jvp_call", "custom_vjp_call"}  # the primitives that run a function, once
-JAXPRS = (Jaxpr, ClosedJaxpr)
+from jaxtyping import Array
 
 
 class Output(NamedTuple):
@@ -85,37 +78,6 @@ class Graph(NamedTuple):
 Values = Sequence[tuple[Array, ...]]  # for each node, its outputs
 
 
-def is_plain_call(call: Operation) -> bool:
-    """Whether a call only runs another function, and says nothing about its derivative or its memory."""
-    return call.primitive == "jit"
-
-
-def trace(
-    function: Callable[..., PyTree[Array]],
-    *args: PyTree[Any],
-    opened: Callable[[Operation], bool] = is_plain_call,
-) -> Graph:
-    """The graph of a function at arguments of these shapes and dtypes.
-
-    Args:
-      function: anything that ``jax.jit`` would take.
-      args: arrays, ``jax.ShapeDtypeStruct``s, or pytrees of them.
-      opened: says of a call, as a node, whether the nodes of the called function take its place. By default
-        calls of jitted functions are opened. Loops and branches always stay one node.
-
-    Returns:
-      The graph, without the operations of which nothing comes (so ``jax.debug.print`` is not in it).
-
-    >>> print(to_text(trace(lambda x: x * x + x, 3.0)))
-    0  x    float32 []
-    1  mul  float32 []  of 0, 0
-    2  add  float32 []  of 1, 0
-    returns 2
-    """
-    jaxpr, result = jax.make_jaxpr(function, return_shape=True)(*args)
-    return _graph(jaxpr, _leaf_names(function, args), jax.tree.structure(result), opened)
-
-
 def evaluate(graph: Graph, *leaves: ArrayLike) -> Values:
     """Run the graph forwards, keeping every value.
 
@@ -129,6 +91,7 @@ def evaluate(graph: Graph, *leaves: ArrayLike) -> Values:
     Raises:
       ValueError: not as many leaves as the function has.
 
+    >>> from jaxnaive.jaxprs import trace
     >>> [float(value) for (value,) in evaluate(trace(lambda x: x * x + x, 3.0), 3.0)]
     [3.0, 9.0, 12.0]
     """
@@ -253,6 +216,7 @@ def to_text(graph: Graph) -> str:
 def to_mermaid(graph: Graph) -> str:
     """The graph in the language of Mermaid, which many sites and editors draw.
 
+    >>> from jaxnaive.jaxprs import trace
     >>> print(to_mermaid(trace(lambda x: 2 * x, 3.0)))
     flowchart TD
         n0(["x"])
@@ -281,141 +245,3 @@ def _output_text(output: Output, graph: Graph) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
-
-
-# --- from the jaxpr ----------------------------------------------------------------------------------
-
-
-def _graph(
-    jaxpr: Any,  # Jaxpr or ClosedJaxpr
-    names: Sequence[str],  # of its arguments
-    structure: Any,
-    opened: Callable[[Operation], bool],
-) -> Graph:
-    consts, jaxpr = getattr(jaxpr, "consts", ()), _unwrapped(jaxpr)
-    nodes: list[Node] = [Input(name, _type(var)) for name, var in zip(names, jaxpr.invars, strict=True)]
-    where = {var: Output(place) for place, var in enumerate(jaxpr.invars)}
-
-    def add(node: Node) -> list[Output]:
-        nodes.append(node)
-        return [Output(len(nodes) - 1, index) for index in range(len(node.types))]
-
-    def find(atom: Any) -> Output:
-        if isinstance(atom, Literal):
-            return add(Constant(np.asarray(atom.val, _type(atom).dtype)))[0]
-        return where[atom]
-
-    def splice(graph: Graph, operands: Sequence[Output]) -> list[Output]:
-        moved: list[list[Output]] = []
-        for node in graph.nodes:
-            if isinstance(node, Input):
-                moved.append([operands[len(moved)]])
-            elif isinstance(node, Constant):
-                moved.append(add(node))
-            else:
-                moved.append(add(node._replace(operands=tuple(moved[i][j] for i, j in node.operands))))
-        return [moved[i][j] for i, j in graph.outputs]
-
-    for var, const in zip(jaxpr.constvars, consts, strict=True):
-        where[var] = add(Constant(const))[0]
-    for equation in jaxpr.eqns:
-        operands = tuple(map(find, equation.invars))
-        operation = _operation(equation, operands, opened)
-        is_opened = operation.primitive in CALLS and opened(operation)
-        outputs = splice(called(operation), operands) if is_opened else add(operation)
-        where.update(zip(equation.outvars, outputs, strict=True))
-    outputs = [find(atom) for atom in jaxpr.outvars]
-    return _without_dead_ends(Graph(tuple(nodes), tuple(outputs), structure))
-
-
-def _operation(
-    equation: JaxprEqn, operands: tuple[Output, ...], opened: Callable[[Operation], bool]
-) -> Operation:
-    primitive = equation.primitive
-    bind_params = primitive.get_bind_params(equation.params)
-
-    def apply(*operands: ArrayLike) -> tuple[Array, ...]:
-        outputs = primitive.bind(*operands, **bind_params)
-        return tuple(outputs) if primitive.multiple_results else (outputs,)
-
-    settings = {name: _setting(value, opened) for name, value in equation.params.items()}
-    if primitive.name == "scan":
-        settings |= _scan_settings(settings["jaxpr"], equation)
-    return Operation(
-        primitive.name,
-        _call_name(equation) if primitive.name in CALLS else primitive.name,
-        operands,
-        tuple(map(_type, equation.outvars)),
-        settings,
-        primitive.multiple_results,
-        apply,
-    )
-
-
-def _scan_settings(step: Graph, equation: JaxprEqn) -> dict[str, Any]:
-    # Versions of JAX say in different ways which operands are what. In all of them constants come first, then
-    # what is carried, then what is taken apart, and so has an axis more than in a step; so do the outputs.
-    inputs, outputs = inputs_of(step), [type_of(step, output) for output in step.outputs]
-    taken = sum(_type(var).ndim > node.type.ndim for var, node in zip(equation.invars, inputs, strict=True))
-    carried = sum(_type(var).ndim == type_.ndim for var, type_ in zip(equation.outvars, outputs, strict=True))
-    consts = len(inputs) - taken - carried
-    counts = {"constant": consts, "carry": carried, "x": taken}
-    names = [f"{kind} {place}" for kind, count in counts.items() for place in range(count)]
-    named = tuple(node._replace(name=name) for node, name in zip(inputs, names, strict=True))
-    step = step._replace(nodes=(*named, *step.nodes[len(named) :]))
-    return {"jaxpr": step, "num_consts": consts, "num_carry": carried}
-
-
-def _setting(value: Any, opened: Callable[[Operation], bool]) -> Any:
-    if isinstance(value, JAXPRS):
-        names = [f"argument {place}" for place in range(len(_unwrapped(value).invars))]
-        return _graph(value, names, None, opened)
-    if type(value) is tuple:
-        return tuple(_setting(item, opened) for item in value)
-    return value
-
-
-def _call_name(call: JaxprEqn) -> str:
-    (inner,) = (value for value in call.params.values() if isinstance(value, JAXPRS))
-    described = getattr(_unwrapped(inner), "debug_info", None)
-    return call.params.get("name") or getattr(described, "func_name", None) or call.primitive.name
-
-
-def _unwrapped(jaxpr: Any) -> Any:
-    # Before jax 0.12 a jaxpr and its constants are wrapped together; from then on it brings them itself.
-    return getattr(jaxpr, "jaxpr", jaxpr)
-
-
-def _type(atom: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype)
-
-
-def _without_dead_ends(graph: Graph) -> Graph:
-    alive = {output.node for output in graph.outputs}
-    for place in reversed(range(len(graph.nodes))):
-        if place in alive or isinstance(graph.nodes[place], Input):
-            alive |= {place, *(operand.node for operand in graph.nodes[place].operands)}
-    moved = {place: new for new, place in enumerate(sorted(alive))}
-
-    def move(outputs: Sequence[Output]) -> tuple[Output, ...]:
-        return tuple(Output(moved[node], index) for node, index in outputs)
-
-    nodes = (graph.nodes[place] for place in sorted(alive))
-    return graph._replace(
-        nodes=tuple(n._replace(operands=move(n.operands)) if isinstance(n, Operation) else n for n in nodes),
-        outputs=move(graph.outputs),
-    )
-
-
-def _leaf_names(function: Callable[..., Any], args: Sequence[Any]) -> list[str]:
-    try:
-        names = list(inspect.signature(function).bind(*args).arguments)
-    except (TypeError, ValueError):  # such as a built-in function, which may not tell its arguments' names
-        names = []
-    if len(names) != len(args):
-        names = [f"argument {place}" for place in range(len(args))]
-    return [
-        names[place] + jax.tree_util.keystr(path)
-        for place, arg in enumerate(args)
-        for path, _ in jax.tree.leaves_with_path(arg)
-    ]

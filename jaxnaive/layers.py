@@ -14,13 +14,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxnaive.operations import relu
+from jaxnaive.products import FLOAT32, Product, Products
 
 Params = PyTree[Array]
 Activation = Callable[[Array], Array]
-Product = Callable[[Array, Array], Array]  # x [batch, inputs], w [inputs, outputs] -> [batch, outputs]
 Initializer = Callable[[Array, tuple[int, ...]], Array]  # key, shape -> weights
-
-FEW = 16  # outputs; with 32 neither form of the gradient is always faster
 
 
 class Layer(NamedTuple):
@@ -97,10 +95,10 @@ def dense(
       outputs: features that go out, the layer's units.
       activation: of the ``[batch, outputs]`` array as a whole, since softmax is not element-wise.
       initializer: makes ``w``; any of ``jax.nn.initializers`` will do.
-      product: of the matrices; ``operations.matmul_bfloat16`` is a faster and less exact one.
+      product: of the matrices; ``products`` has faster ones.
 
     Returns:
-      The layer. Its ``forward`` raises ``ValueError`` unless ``x`` are floats, ``inputs`` an example.
+      The layer. Its ``forward`` raises ``ValueError`` unless ``x`` holds ``inputs`` floats an example.
 
     >>> layer = dense(3, 2, relu)
     >>> layer.forward(layer.init(jax.random.key(0)), jnp.ones((5, 3))).shape
@@ -146,35 +144,21 @@ def sequential(*layers: Layer) -> Layer:
     return Layer(init, forward)
 
 
-def mlp(*sizes: int, product: Product = jnp.matmul) -> Layer:
+def mlp(*sizes: int, products: Products = FLOAT32) -> Layer:
     """A multi-layer perceptron: dense layers of these sizes, relu between them, logits at the end.
 
-    ``mlp(784, 512, 10)`` is the notes' network: 784 pixels, 512 hidden units, 10 classes.
+    ``mlp(784, 512, 10)`` is the book's network: 784 pixels, 512 hidden units, 10 classes.
     """
-    return sequential(*mlp_layers(*sizes, product=product))
+    return sequential(*mlp_layers(*sizes, products=products))
 
 
-def mlp_layers(*sizes: int, product: Product = jnp.matmul) -> list[Layer]:
+def mlp_layers(*sizes: int, products: Products = FLOAT32) -> list[Layer]:
     """The layers of :func:`mlp` one by one, for :func:`activations`."""
     *hidden, last = pairwise(sizes)
     return [
-        *(dense(*pair, relu, he_normal, product) for pair in hidden),
-        dense(*last, product=_for_few_outputs(product)),
+        *(dense(*pair, relu, he_normal, products.hidden) for pair in hidden),
+        dense(*last, product=products.last),
     ]
-
-
-def _for_few_outputs(product: Product) -> Product:
-    """The same product, with a gradient that is faster on a CPU where outputs are few, such as one a class.
-
-    The gradient with respect to ``w`` is ``x.T @ g``, or ``(g.T @ x).T``. When ``g`` has ten columns, the
-    first takes XLA ten times as long, a tenth of an epoch of 784-512-10. XLA rewrites the second as the
-    first, except across a barrier.
-    """
-
-    def same_product(x: Array, w: Array) -> Array:
-        return product(x, jax.lax.optimization_barrier(w.T).T if w.shape[1] <= FEW else w)
-
-    return same_product
 
 
 def activations(layers: Sequence[Layer], params: Sequence[Params], x: Array) -> list[Array]:

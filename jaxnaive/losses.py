@@ -96,7 +96,7 @@ def cross_entropy_of_probabilities(
 
 
 def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, ""]:
-    """Share of the examples whose largest logit (or probability) is at their label.
+    """Fraction of the examples whose largest logit (or probability) is at their label.
 
     Raises:
       ValueError: the labels are not one integer an example.

@@ -11,7 +11,7 @@ from itertools import product
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num, Shaped
+from jaxtyping import Array, Num, Shaped
 
 Shape = tuple[int, ...]
 
@@ -169,26 +169,6 @@ def tensor_dot(x: Num[Array, "*left n"], y: Num[Array, " n *right"]) -> Num[Arra
     for _ in range(x.ndim - 1):
         mapped = jax.vmap(mapped, in_axes=(0, None))
     return mapped(x, y)
-
-
-@jax.custom_vjp
-def matmul_bfloat16(x: Float[Array, "rows n"], y: Float[Array, "n columns"]) -> Float[Array, "rows columns"]:
-    """Matrix . matrix with the factors rounded to bfloat16, 8 bits of 24, and float32 sums; so its gradients.
-
-    Where a processor multiplies bfloat16 it is faster, and where it does not, slower.
-    """
-    factors = (array.astype(jnp.bfloat16) for array in (x, y))
-    return jnp.matmul(*factors, preferred_element_type=jnp.float32)
-
-
-def _matmul_bfloat16_gradients(
-    factors: tuple[Array, Array], g: Float[Array, "rows columns"]
-) -> tuple[Array, Array]:
-    x, y = factors
-    return matmul_bfloat16(g, y.T), matmul_bfloat16(x.T, g)
-
-
-matmul_bfloat16.defvjp(lambda x, y: (matmul_bfloat16(x, y), (x, y)), _matmul_bfloat16_gradients)
 
 
 def loop_dot(x: np.ndarray, y: np.ndarray) -> np.generic:

@@ -69,7 +69,7 @@ def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      decay: share of the velocity that is kept from one update to the next, in [0, 1). With 0.9 a steady
+      decay: fraction of the velocity that is kept from one update to the next, in [0, 1). With 0.9 a steady
         slope is followed ten times as fast as by :func:`sgd` at the same learning rate.
 
     Raises:
@@ -77,7 +77,7 @@ def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
 
     Source: B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
-    check_share("decay", decay)
+    check_fraction("decay", decay)
 
     def rule(count: Array, g: Array, velocity: Array) -> tuple[Array, ...]:
         velocity = g + decay * velocity
@@ -95,7 +95,7 @@ def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      decay: share of the velocity that is kept from one update to the next, in [0, 1).
+      decay: fraction of the velocity that is kept from one update to the next, in [0, 1).
 
     Raises:
       ValueError: a hyper-parameter is out of its range.
@@ -104,7 +104,7 @@ def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
     1983; in this form I. Sutskever et al., "On the importance of initialization and momentum in deep
     learning", 2013.
     """
-    check_share("decay", decay)
+    check_fraction("decay", decay)
 
     def rule(count: Array, g: Array, velocity: Array) -> tuple[Array, ...]:
         velocity = g + decay * velocity
@@ -150,7 +150,7 @@ def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      decay: share of the mean square that is kept from one update to the next, in [0, 1).
+      decay: fraction of the mean square that is kept from one update to the next, in [0, 1).
       eps: keeps the root from 0, 0 or more.
 
     Raises:
@@ -158,7 +158,7 @@ def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8
 
     Source: T. Tieleman, G. Hinton, "Lecture 6.5 - RMSProp", 2012.
     """
-    check_share("decay", decay)
+    check_fraction("decay", decay)
     check_not_negative("eps", eps)
 
     def rule(count: Array, g: Array, mean_square: Array) -> tuple[Array, ...]:
@@ -177,7 +177,7 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      b1: share of the mean gradient that is kept from one update to the next, in [0, 1).
+      b1: fraction of the mean gradient that is kept from one update to the next, in [0, 1).
       b2: the same for the mean square.
       eps: keeps the divisor from 0, 0 or more.
 
@@ -186,8 +186,8 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
 
     Source: D. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2015.
     """
-    check_share("b1", b1)
-    check_share("b2", b2)
+    check_fraction("b1", b1)
+    check_fraction("b2", b2)
     check_not_negative("eps", eps)
 
     def rule(count: Array, g: Array, mean: Array, mean_square: Array) -> tuple[Array, ...]:
@@ -244,7 +244,7 @@ def check_learning_rate(learning_rate: Any) -> None:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
 
-def check_share(name: str, value: Any) -> None:
+def check_fraction(name: str, value: Any) -> None:
     """Raise ``ValueError`` unless it is in [0, 1). A traced number is let through."""
     if not 0 <= _known(value, 0.0) < 1:
         raise ValueError(f"{name}: got {value}, expected at least 0 and less than 1")

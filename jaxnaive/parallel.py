@@ -1,16 +1,16 @@
-"""The same run on many devices: each holds a share of the examples, and its own copy of all else.
+"""The same run on many devices: each holds a shard of the examples, and its own copy of all else.
 
     mesh = parallel.mesh()
-    recipe = training.Recipe(model, optimizer, shares=mesh.size)
-    params, history = training.train(key, parallel.share(examples, mesh), recipe, epochs)
+    recipe = training.Recipe(model, optimizer, shards=mesh.size)
+    params, history = training.train(key, parallel.shard(examples, mesh), recipe, epochs)
 
 ``train`` stays as it is, a function of whole arrays; JAX divides its work by where they lie. A step takes the
-batch's part of every share where that share is, and one sum over all devices makes the gradient of the whole
-batch, weighted by its examples. What a run comes to depends on the recipe's shares, and not on the devices:
-on one device, or on any number that divides the shares, it is the same up to rounding.
+batch's part of every shard where that shard is, and one sum over all devices makes the gradient of the whole
+batch, weighted by its examples. What a run comes to depends on the recipe's shards, and not on the devices:
+on one device, or on any number that divides the shards, it is the same up to rounding.
 
 The devices may belong to several processes, on several machines, once ``jax.distributed.initialize`` has
-made them known to each other. All processes run the same program, and each reads only its devices' shares.
+made them known to each other. All processes run the same program, and each reads only its devices' shards.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def share(examples: Examples, mesh: Mesh) -> Examples:
+def shard(examples: Examples, mesh: Mesh) -> Examples:
     """The examples as they are, except that each device of the mesh holds an equal part of them.
 
     Args:

@@ -38,7 +38,7 @@ class Recipe(NamedTuple):
     shuffle: bool = True
     metrics: tuple[Callable[[Array, Array], Array], ...] = (losses.accuracy,)  # logits, labels -> an array
     value_and_grad: Callable[..., Any] = jax.value_and_grad  # or that of jaxnaive.backprop, which is equal
-    shares: int = 1  # equal parts of the examples, of which every batch takes equally much; see parallel
+    shards: int = 1  # equal parts of the examples, of which every batch takes equally much; see parallel
 
 
 class State(NamedTuple):
@@ -65,7 +65,7 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> Float[Array, ""]:
-        """Share of the examples that are classified correctly."""
+        """Fraction of the examples that are classified correctly."""
         return self.metrics["accuracy"]
 
 
@@ -99,10 +99,10 @@ def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float
 
 def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, recipe: Recipe) -> IndexTable:
     """Which of so many examples each step of an epoch sees."""
-    batches.check_batch_size(recipe.batch_size, examples, recipe.shares)
+    batches.check_batch_size(recipe.batch_size, examples, recipe.shards)
     in_order = jnp.arange(examples, dtype=jnp.int32)
-    order = batches.epoch_order(key, epoch, examples, recipe.shares) if recipe.shuffle else in_order
-    return batches.index_table(order, recipe.batch_size, recipe.shares)
+    order = batches.epoch_order(key, epoch, examples, recipe.shards) if recipe.shuffle else in_order
+    return batches.index_table(order, recipe.batch_size, recipe.shards)
 
 
 @partial(jax.jit, static_argnames="recipe")
@@ -114,7 +114,7 @@ def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State
     """
     batches.check(examples)
     state, loss = jax.lax.scan(
-        lambda state, row: train_step(state, batches.take(examples, row, recipe.shares), recipe),
+        lambda state, row: train_step(state, batches.take(examples, row, recipe.shards), recipe),
         state,
         epoch_table(state.key, state.epoch, len(examples.labels), recipe),
     )

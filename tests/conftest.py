@@ -9,8 +9,9 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from jaxnaive import data, downloads
+from jaxnaive import data
 from jaxnaive.batches import Examples
+from jaxnaive.data import downloads
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")  # `uint8 @ float32` is an error, not a wrong result
 

@@ -1,0 +1,178 @@
+"""What every command line has in common: options from a dataclass, one-line errors, the compile cache.
+
+Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminated.
+"""
+
+import contextlib
+import io
+import itertools
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from jaxnaive import runs
+from jaxnaive.command import compile_cache, garbage
+
+RUNS = Path("runs")
+WITHOUT_EFFECT = (
+    "data_dir",
+    "manual_dir",
+    "out",
+    "resume",
+    "report",
+)  # options that do not change the result
+
+Options = TypeVar("Options")
+
+
+class UsageError(ValueError):
+    """An option has a value that it cannot have."""
+
+
+class MissedError(Exception):
+    """An experiment ran, and its result is not what it promises."""
+
+
+def run(
+    main: Callable[[Options], Any],
+    options: type[Options],
+    defaults: Callable[[Options], Options | None] = lambda options: None,
+) -> None:
+    """Read the options from the command line, call ``main`` with them, and exit.
+
+    Args:
+      main: the experiment.
+      options: a frozen dataclass; its docstrings are the help.
+      defaults: given the options, others to take the place of the defaults where nothing was said; such as
+        those of a run that is resumed.
+    """
+    logging.getLogger("jaxnaive").addHandler(_stderr_handler())
+    garbage.freeze_imported_objects()
+    try:
+        compile_cache.use()
+        parsed = _parse(options)
+        default = defaults(parsed)
+        main(parsed if default is None else _parse(options, default))
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except (UsageError, runs.RefusedError) as error:
+        _fail(f"error: {error}", 2)
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (MissedError, ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
+        _fail(f"error: {describe(error)}", 1)
+
+
+def open_run(
+    name: str, options: Any, about: Mapping[str, Any], folder_name: str | None = None
+) -> contextlib.AbstractContextManager[runs.Run]:
+    """The run of an experiment on disk: in ``--out``, or in the first of ``runs/NAME-1, -2, ...`` to be free.
+
+    Args:
+      name: of the experiment.
+      options: a dataclass with ``out`` and ``resume``.
+      about: what the result depends on besides the options, as :func:`jaxnaive.runs.open` takes it.
+      folder_name: in the place of NAME, if not that of the experiment.
+    """
+    folder = options.out or runs.new_folder(RUNS, (folder_name or name).replace("/", "-"))
+    return runs.open(folder, {"experiment": name} | _with_effect(options) | dict(about), options.resume)
+
+
+def resumed(name: str, options: Options) -> Options | None:
+    """What a run that goes on takes for its defaults: its own options.
+
+    Args:
+      name: of the experiment.
+      options: as they were given, a dataclass with ``out`` and ``resume``.
+
+    Raises:
+      RefusedError: there is no run to go on with.
+      ValueError: it is another experiment's, or damaged.
+    """
+    given: Any = options
+    if not given.resume:
+        return None
+    folder = given.out or runs.last_folder(RUNS, lambda config: config.get("experiment") == name, name)
+    stored = runs.stored_config(folder)
+    if stored.get("experiment") != name:
+        raise runs.RefusedError(f"{folder}: got a run of {stored.get('experiment')}, expected one of {name}")
+    try:
+        own = {option: _as_option(stored[option]) for option in _with_effect(given)}
+    except KeyError as error:
+        raise ValueError(f"{folder}: its configuration has no {error}; another jaxnaive wrote it") from error
+    return replace(_with(type(options)(), own), out=folder, resume=True)
+
+
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """Inside it a ``ValueError`` is about the options, not about data, as is a file in a folder's place."""
+    try:
+        yield
+    except (ValueError, NotADirectoryError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _with_effect(options: Any) -> dict[str, Any]:
+    """The options on which the result depends, those of nested options beside the others."""
+    found: dict[str, Any] = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value):
+            found |= _with_effect(value)
+        elif field.name not in WITHOUT_EFFECT:
+            found[field.name] = value
+    return found
+
+
+def _with(options: Any, values: dict[str, Any]) -> Any:
+    """The options with these values, wherever each is nested."""
+    own = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        own[field.name] = _with(value, values) if is_dataclass(value) else values.get(field.name, value)
+    return type(options)(**own)
+
+
+def _as_option(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _parse(options: type[Options], default: Options | None = None) -> Options:
+    import tyro
+
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured):
+            return tyro.cli(options, default=default)
+    except SystemExit as error:
+        if not error.code:
+            raise
+        # tyro explains in a box of several lines; what stands above its first rule is the message.
+        lines = re.findall(r"^[│|] (.*?) *[│|]$", captured.getvalue(), re.MULTILINE)
+        message = " ".join(itertools.takewhile(lambda line: line[:1] not in ("─", "-"), lines))
+        message = " ".join(message.partition("  Got errors")[0].split())  # tyro indents what it lists
+        _fail(f"error: {message.rstrip('.')}; see --help", 2)
+
+
+def describe(error: Exception) -> str:
+    """An error in one line."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename2 or error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(f"jaxnaive: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _stderr_handler() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("jaxnaive: %(message)s"))
+    return handler

@@ -1,0 +1,76 @@
+"""Compiled programs, kept for the next process: bounded, and emptied when one of them is damaged.
+
+JAX writes and reads the files. It never replaces an entry that a kill has cut off, and warns of it in every
+later process. Its own bound, ``jax_compilation_cache_max_size``, keeps a second file for each entry; where a
+kill comes between the two, JAX caches nothing more in this folder.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import platform
+import re
+from pathlib import Path
+
+import jax
+import jaxlib
+
+MAX_BYTES = 2**28  # a program takes some 0.2 MB, and those of all experiments a tenth of this
+DAMAGED = "Error reading persistent compilation cache"
+
+logger = logging.getLogger("jaxnaive")
+
+
+def use() -> None:
+    """Keep compiled programs in ``~/.cache/jaxnaive`` (or under ``XDG_CACHE_HOME``).
+
+    JAX's own settings take precedence: ``JAX_COMPILATION_CACHE_DIR`` is used as it is, and nothing is kept
+    with ``JAX_ENABLE_COMPILATION_CACHE=0``.
+    """
+    if jax.config.jax_compilation_cache_dir is None:  # pyrefly: ignore[missing-attribute]
+        cache_home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        # A program compiled for another processor would be rejected at best.
+        folder = cache_home / "jaxnaive" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if sum(path.stat().st_size for path in folder.iterdir()) > MAX_BYTES:
+                empty(folder)
+            _empty_when_damaged(folder)
+            jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def empty(folder: Path) -> None:
+    """Remove the files of a folder, also while another process does the same."""
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
+
+
+class _EmptyWhenDamaged(logging.Filter):
+    """Empties the folder when JAX warns of an entry, of which it does not say which file it is."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if DAMAGED not in record.getMessage():
+            return True
+        logger.warning("%s: a compiled program was damaged, so all are compiled again", self.folder)
+        empty(self.folder)
+        return False
+
+
+def _empty_when_damaged(folder: Path) -> None:
+    logging.captureWarnings(True)  # JAX says it by a warning; the other warnings are logged as they are
+    logging.getLogger("py.warnings").addFilter(_EmptyWhenDamaged(folder))
+
+
+def _processor() -> str:
+    try:
+        described = re.findall(r"^(?:model name|flags)\b.*$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        described = [platform.machine()]
+    return hashlib.sha256("".join(sorted(set(described))).encode()).hexdigest()[:8]

@@ -1,0 +1,211 @@
+"""Where a dataset's files come from: a folder of yours, tfds's downloads, or the network.
+
+tfds (tensorflow-datasets) is the source of truth for names, addresses, SHA-256 and class names, and does the
+downloading. MNIST and its relatives come as IDX files, which are read here, so they need no TensorFlow; all
+other builders prepare themselves with it. tfds is imported when it is needed: it takes half a second.
+"""
+
+import contextlib
+import gzip
+import importlib.util
+import math
+import struct
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxnaive.disk.arrays import sha256
+
+IDX_DATASETS = ("mnist", "fashion_mnist", "kmnist")
+IDX_FILES = {
+    "train_images": "train-images-idx3-ubyte.gz",
+    "train_labels": "train-labels-idx1-ubyte.gz",
+    "test_images": "t10k-images-idx3-ubyte.gz",
+    "test_labels": "t10k-labels-idx1-ubyte.gz",
+}
+PROBE_SECONDS = 3.0
+
+
+def builder_names() -> list[str]:
+    """Names of tfds's builders, read off the files it installs, without importing it."""
+    spec = importlib.util.find_spec("tensorflow_datasets")
+    if spec is None or not spec.submodule_search_locations:
+        return list(IDX_DATASETS)
+    package = Path(spec.submodule_search_locations[0])
+    checksums = (path.stem for path in package.glob("url_checksums/*.txt"))
+    folders = (path.parent.name for path in package.glob("datasets/*/__init__.py"))
+    return sorted({*IDX_DATASETS, *checksums, *folders})
+
+
+def idx_dataset(name: str, data_dir: Path, manual_dir: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The four arrays of a dataset that comes as IDX files, in their original order, and its class names.
+
+    A file is taken from ``manual_dir/name``, ``manual_dir`` or tfds's downloads under ``data_dir``, and
+    downloaded there when it is in none of them.
+
+    Raises:
+      ValueError: a file in ``manual_dir`` is not the one it should be.
+      ConnectionError: a file has to be downloaded and cannot be.
+    """
+    builder = _builder(name, data_dir)
+    addresses = {info.filename: (url, info) for url, info in builder.url_infos.items()}
+    downloads = data_dir / "downloads"
+    paths, missing = {}, {}
+    for array_name, filename in IDX_FILES.items():
+        url, info = addresses[filename]
+        path = _manual_file(name, filename, info.checksum, manual_dir) or _downloaded_file(
+            info, [downloads / name, downloads]
+        )
+        if path:
+            paths[array_name] = path
+        else:
+            missing[array_name] = url
+    if missing:
+        paths |= _download(name, missing, builder.url_infos, downloads, manual_dir)
+    return {name: read_idx(paths[name]) for name in IDX_FILES}, builder.info.features["label"].names
+
+
+def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays and class names of any image-classification dataset of tfds, prepared by tfds itself.
+
+    Raises:
+      ImportError: TensorFlow is not installed.
+      ValueError: it is no dataset of images of one size with a label each and splits train and test.
+      ConnectionError: it has to be downloaded and cannot be.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ImportError(f"{name}: tfds needs TensorFlow to prepare it: pip install 'jaxnaive[tensorflow]'")
+    builder = _builder(name, data_dir)
+    features = builder.info.features or {}
+    if not {"image", "label"} <= set(features) or None in features["image"].shape:
+        got = ", ".join(f"{name} {feature.shape}" for name, feature in features.items())
+        raise ValueError(f"{name}: got {got}; expected an image of a fixed size and a label")
+
+    import tensorflow as tf  # pyrefly: ignore[missing-import]
+    import tensorflow_datasets as tfds
+
+    tf.config.set_visible_devices([], "GPU")  # TensorFlow would take the memory that JAX trains in
+    if not builder.is_prepared() and not all(map(_answers, list(builder.url_infos or ())[:1])):
+        raise ConnectionError(f"{name} is not in {data_dir}, and there is no network to download it")
+    try:
+        builder.download_and_prepare()
+    except _download_errors() as error:
+        raise ConnectionError(f"{name} could not be downloaded ({error})") from error
+    if not {"train", "test"} <= set(builder.info.splits):
+        raise ValueError(f"{name}: expected splits train and test, got {', '.join(builder.info.splits)}")
+    arrays = {}
+    for split in ("train", "test"):
+        examples = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
+        arrays |= {f"{split}_images": examples["image"], f"{split}_labels": examples["label"]}
+    return arrays, features["label"].names
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Read a gzipped IDX file of unsigned bytes.
+
+    The format: two zero bytes, the type of the elements (8: unsigned byte), the rank, the length of each axis
+    as a big-endian 32-bit integer, the elements in row-major order.
+
+    Returns:
+      The array: uint8, read-only.
+
+    Raises:
+      ValueError: the file is truncated, or no such file, or its size is not what its header says.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise ValueError(f"{path}: starts with 0x{content[:4].hex()}, expected 0x000008 and the rank")
+    header = 4 + 4 * content[3]
+    if len(content) < header:
+        raise ValueError(f"{path}: {len(content)} bytes, fewer than its header of {header}")
+    shape = struct.unpack(f">{content[3]}I", content[4:header])
+    if len(content) - header != math.prod(shape):
+        raise ValueError(
+            f"{path}: {len(content) - header} bytes after the header, which says {math.prod(shape)}, "
+            f"as shape {shape}"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _builder(name: str, data_dir: Path) -> Any:
+    import tensorflow_datasets as tfds
+
+    return tfds.builder(name, data_dir=data_dir, try_gcs=False)
+
+
+def _manual_file(name: str, filename: str, digest: str, manual_dir: Path) -> Path | None:
+    # MNIST and its relatives all use the same four names: a folder of its own keeps them apart.
+    for path in (manual_dir / name / filename, manual_dir / filename):
+        if path.exists():
+            if (got := sha256(path)) != digest:
+                raise ValueError(
+                    f"{path} is not {name}'s, or not whole: its sha256 is {got}, expected {digest}; where "
+                    f"the files of several datasets have the same names, put these into {manual_dir / name}"
+                )
+            return path
+    return None
+
+
+def _downloaded_file(info: Any, folders: list[Path]) -> Path | None:
+    # By content, not by name: tfds trusts the names it gave, and a truncated download would be used for ever.
+    for folder in folders:
+        for path in folder.glob("*.gz"):
+            if path.stat().st_size == info.size and sha256(path) == info.checksum:
+                return path
+    return None
+
+
+def _download(
+    name: str, addresses: dict[str, str], url_infos: Any, downloads: Path, manual_dir: Path
+) -> dict[str, Path]:
+    needed = ", ".join(url_infos[url].filename for url in addresses.values())
+    advice = f"put {needed} into {manual_dir}, or choose that folder with JAXNAIVE_MANUAL_DIR or --manual-dir"
+    if not _answers(next(iter(addresses.values()))):
+        raise ConnectionError(f"{name} is not on this machine, and its server cannot be reached; {advice}")
+
+    import tensorflow_datasets as tfds
+
+    manager = tfds.download.DownloadManager(
+        download_dir=downloads,
+        url_infos=url_infos,
+        dataset_name=name,
+        force_download=True,  # what tfds has in its folder is not what it should be: see _downloaded_file
+    )
+    try:
+        paths: Any = manager.download(addresses)
+    except _download_errors() as error:
+        reason = " ".join(str(error).split())
+        raise ConnectionError(f"{name} could not be downloaded; {advice} ({reason})") from error
+    return {array_name: Path(path) for array_name, path in paths.items()}
+
+
+def _download_errors() -> tuple[type[Exception], ...]:
+    import requests
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+    from tensorflow_datasets.core.download.util import DownloadError
+
+    return requests.RequestException, DownloadError, NonMatchingChecksumError
+
+
+def _answers(url: str) -> bool:
+    """Whether a server can be reached, within seconds; tfds by itself would try again for 204 of them."""
+    import requests
+
+    answered = threading.Event()
+
+    def probe() -> None:
+        with contextlib.suppress(requests.RequestException):
+            if requests.head(url, timeout=PROBE_SECONDS).status_code < 500:
+                answered.set()
+
+    # In a thread, because looking up a name has no time limit of its own.
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return answered.is_set()

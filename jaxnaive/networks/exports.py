@@ -1,0 +1,116 @@
+"""A trained network as a file that runs without jaxnaive: in PyTorch, in JAX alone, or wherever ONNX runs.
+
+All of them take ``x``, float32 of shape [batch, features], and give logits [batch, classes], as the network's
+``forward`` does, for batches of any size. The safetensors file holds the parameters alone, and is the one to
+keep. The StableHLO file is a program, which JAX promises to read for six months. The ONNX file is a program
+too, in the format of 2020, which later runtimes read as well.
+"""
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+
+from jaxnaive.disk import checkpoints
+from jaxnaive.networks import Network
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+OPSET, IR_VERSION = 13, 7  # of ONNX 1.8; what a Gemm and a Relu are has not changed since
+ABOUT = "about"  # the metadata's one key, since safetensors writes several in no fixed order
+
+
+def to_safetensors(network: Network) -> bytes:
+    """The parameters as PyTorch has them in an ``nn.Sequential(Linear, ReLU, Linear, ...)``.
+
+    Layer n of the network is module 2 n, with a ``weight`` [outputs, inputs], the transpose of ``w``, and a
+    ``bias``. The metadata says, as JSON, what ``x`` has to be and what the classes are called.
+    """
+    tensors = {}
+    for number, layer in enumerate(network.params):
+        # In C order, because safetensors writes the memory as it lies.
+        tensors[f"{2 * number}.weight"] = np.ascontiguousarray(np.asarray(layer["w"]).T)
+        tensors[f"{2 * number}.bias"] = np.asarray(layer["b"])
+    return safetensors.numpy.save(tensors, {ABOUT: _about(network)})
+
+
+def to_stablehlo(network: Network) -> bytes:
+    """The network as ``jax.export`` writes it: a StableHLO program with the parameters in it.
+
+    Raises:
+      ImportError: flatbuffers is not installed, which JAX needs to write such a file and to read it.
+    """
+    forward = jax.jit(partial(network.model.forward, network.params))
+    (batch,) = jax.export.symbolic_shape("batch")
+    x = jax.ShapeDtypeStruct((batch, features(network)), jnp.float32)
+    # In full precision, because GPUs and TPUs round the factors of a product otherwise.
+    with _without_paths(), jax.default_matmul_precision("highest"):
+        return bytes(jax.export.export(forward, platforms=PLATFORMS)(x).serialize())
+
+
+def to_onnx(network: Network) -> bytes:
+    """The network as an ONNX graph: a Gemm a layer, a Relu between two, and the metadata of safetensors.
+
+    Raises:
+      ImportError: onnx is not installed.
+    """
+    try:
+        from onnx import TensorProto, helper, numpy_helper  # pyrefly: ignore[missing-import]
+    except ImportError as error:
+        raise ImportError("to write ONNX needs its package: pip install 'jaxnaive[onnx]'") from error
+    nodes, x, last = [], "x", len(network.params) - 1
+    for number in range(len(network.params)):
+        y = "logits" if number == last else f"{number}.sum"
+        nodes.append(helper.make_node("Gemm", [x, f"{number}.w", f"{number}.b"], [y]))
+        if number < last:
+            x = f"{number}.relu"
+            nodes.append(helper.make_node("Relu", [y], [x]))
+    given, made = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("x", features(network)), ("logits", len(network.class_names)))
+    )
+    named = checkpoints.named_leaves(network.params)
+    arrays = [numpy_helper.from_array(np.asarray(leaf), name) for name, leaf in named]
+    graph = helper.make_graph(nodes, "mlp", [given], [made], arrays)
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="jaxnaive")
+    helper.set_model_props(model, {ABOUT: _about(network)})
+    return model.SerializeToString()
+
+
+def features(network: Network) -> int:
+    """How many numbers an example has: 784 for 28 x 28 pixels."""
+    return math.prod(network.image_shape)
+
+
+def describe_x(network: Network) -> str:
+    """What an exported network has to be given."""
+    shape = " x ".join(map(str, network.image_shape))
+    return (
+        f"float32 [batch, {features(network)}], the {shape} numbers of an example in a row; grey values "
+        "divided by 255"
+    )
+
+
+def _about(network: Network) -> str:
+    return json.dumps({"x": describe_x(network), "class_names": network.class_names})
+
+
+@contextlib.contextmanager
+def _without_paths() -> Iterator[None]:
+    """Inside it JAX does not note in a program which lines of which files it came from.
+
+    They are of no use where the files are not, and tell strangers how this machine's folders are called.
+    """
+    name = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, name)
+    jax.config.update(name, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)

@@ -1,0 +1,35 @@
+"""A page to draw digits on: the trained network itself, in HTML and JavaScript, without a server."""
+
+import base64
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array
+
+from jaxnaive import pages
+from jaxnaive.networks import Network, check_takes_digits
+
+PLAYGROUND = "playground.html"
+
+
+def to_html(network: Network) -> str:
+    """The page; it holds the parameters as base64 of little-endian float32.
+
+    Raises:
+      ValueError: the network does not take images of MNIST's size.
+    """
+    check_takes_digits(network)
+    layers: list[Any] = list(network.params)
+    return pages.template(PLAYGROUND).render(
+        name=network.folder.resolve().name,
+        sizes=[len(layers[0]["w"]), *(layer["b"].size for layer in layers)],
+        class_names=network.class_names,
+        network={
+            "class_names": network.class_names,
+            "layers": [{name: _to_base64(array) for name, array in layer.items()} for layer in layers],
+        },
+    )
+
+
+def _to_base64(array: Array) -> str:
+    return base64.b64encode(np.asarray(array, "<f4").tobytes()).decode()

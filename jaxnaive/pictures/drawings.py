@@ -1,0 +1,281 @@
+"""Pictures of ideas: slices, products, maps of the plane, what hidden layers do to it, and ways downhill."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnaive import geometry, pictures
+from jaxnaive.geometry import Affine, apply
+
+Number = int | float
+COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
+
+
+def slices(path: Path, images: np.ndarray, size: int) -> None:
+    """Three slices of ``[samples, height, width]``: some samples, and of those the corner and the centre.
+
+    Args:
+      path: the PNG file to write.
+      images: 90 of them, in the figure's order.
+      size: of the corner and the centre, in pixels.
+    """
+    _, height, width = images.shape
+    top, left = (height - size) // 2, (width - size) // 2
+    figure = pictures.new(11.0, 4.3)
+    all_of_them, corner, middle = figure.subplots(1, 3)
+    all_of_them.imshow(_tiles(images, 10), cmap="gray_r", interpolation="nearest")
+    all_of_them.set_title("x[10:100]\nimages 10 to 99", fontsize=13)
+    for axes, (y, x), title in (
+        (corner, (height - size, width - size), f"x[:, {height - size}:, {width - size}:]\nbottom right"),
+        (middle, (top, left), f"x[:, {top}:{top + size - height}, {left}:{left + size - width}]\ncentre"),
+    ):
+        # What is not in the slice is there, but pale.
+        kept = np.zeros((height, width), bool)
+        kept[y : y + size, x : x + size] = True
+        chosen = images[:16]
+        shown = np.where(kept, chosen, 0.22 * chosen)
+        axes.imshow(_tiles(shown, 4), cmap="gray_r", interpolation="nearest", vmax=images.max())
+        for n in range(16):
+            at = (n % 4 * (width + 2) + x - 0.5, n // 4 * (height + 2) + y - 0.5)
+            axes.add_patch(_rectangle(at, size, size, edgecolor="tab:blue", facecolor="none", linewidth=2))
+        axes.set_title(title, fontsize=13)
+    for axes in (all_of_them, corner, middle):
+        axes.axis("off")
+        axes.set_anchor("N")
+    pictures.save(figure, path)
+
+
+def dot_product(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """Two matrices of integers and their product as boxes: an entry is a row of one by a column of the other.
+
+    Args:
+      path: the PNG file to write.
+      x: on the left.
+      y: above the product.
+    """
+    (rows, inner), (_, columns) = x.shape, y.shape
+    i, j, gap = rows // 2, columns // 2, 1.2
+    figure = pictures.new(7.5, 5.8)
+    axes = _boxes_axes(figure)
+    right, below = inner + gap, inner + gap
+    pale_blue, pale_orange = "#d6e6f3", "#fde3cb"
+    xs, ys, products = (np.full(a, "white", object) for a in (x.shape, y.shape, (rows, columns)))
+    xs[i], ys[:, j] = "tab:blue", "tab:orange"
+    products[i, :j], products[:i, j], products[i, j] = pale_blue, pale_orange, "tab:green"
+    _boxes(axes, (0, below), x, xs)
+    _boxes(axes, (right, 0), y, ys)
+    _boxes(axes, (right, below), x @ y, products)
+    for start, end in (
+        ((inner + 0.15, below + i + 0.5), (right - 0.1, below + i + 0.5)),
+        ((right + j + 0.5, inner + 0.15), (right + j + 0.5, below - 0.1)),
+    ):
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "0.35", "linewidth": 1.5})
+    big = {"fontsize": 13, "ha": "center"}
+    axes.text(inner / 2, below - 0.25, f"x: {x.shape}", **big)
+    axes.text(right + columns / 2, -0.25, f"y: {y.shape}", **big)
+    axes.text(right + columns / 2, below + rows + 0.6, f"x . y: {(rows, columns)}", **big)
+    terms = " + ".join(f"{a}·{b}" for a, b in zip(x[i], y[:, j], strict=True))
+    axes.text(0, inner / 2 - 0.4, f"row {i} . column {j}", fontsize=13)
+    axes.text(0, inner / 2 + 0.2, f"{terms} = {x[i] @ y[:, j]}", fontsize=13)
+    axes.set(xlim=(-0.15, right + columns + 0.15), ylim=(below + rows + 0.8, -0.75))
+    pictures.save(figure, path)
+
+
+def broadcasting(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """A matrix plus a vector as boxes: ``y`` gets an axis, is repeated along it, and is added to ``x``.
+
+    Args:
+      path: the PNG file to write.
+      x: a matrix of integers.
+      y: a vector as long as its rows.
+    """
+    rows, columns = x.shape
+    figure = pictures.new(11.0, 3.3)
+    axes = _boxes_axes(figure)
+    middle, step = rows / 2, columns + 1.6
+    repeated = np.broadcast_to(y, x.shape)
+    copies = np.full(x.shape, "#fde3cb", dtype=object)
+    copies[0] = "tab:orange"
+    for n, (values, top, colours, title, shape, sign) in enumerate(
+        (
+            (y[None], middle - 0.5, "tab:orange", "y", y.shape, "→"),
+            (y[None], middle - 0.5, "tab:orange", "1. add an axis", (1, columns), "→"),
+            (repeated, 0, copies, "2. repeat along it", x.shape, "+"),
+            (x, 0, "tab:blue", "x", x.shape, "="),
+            (x + y, 0, "tab:green", "x + y", x.shape, ""),
+        )
+    ):
+        _boxes(axes, (n * step, top), values, np.broadcast_to(colours, values.shape))
+        axes.text(n * step + columns / 2, -0.95, title, fontsize=13, ha="center", weight="bold")
+        axes.text(n * step + columns / 2, -0.35, f"{shape}", fontsize=12, ha="center")
+        axes.text(n * step + columns + 0.7, middle, sign, fontsize=20, ha="center", va="center")
+    grey = {"fontsize": 11, "color": "0.4", "ha": "center", "va": "center"}
+    for n, name in enumerate(("axis 0", "axis 1", "axis 1")):
+        axes.text(n * step + columns / 2, (rows if n == 2 else middle + 0.5) + 0.3, name, **grey)
+    for n in (1, 2):
+        axes.text(n * step - 0.25, middle, "axis 0", rotation=90, **grey)
+    axes.set(xlim=(-0.2, 4 * step + columns + 0.2), ylim=(rows + 0.5, -1.4))
+    pictures.save(figure, path)
+
+
+def _boxes(axes: Any, corner: tuple[Number, Number], values: np.ndarray, colours: np.ndarray) -> None:
+    for (row, column), value in np.ndenumerate(values):
+        x, y, colour = corner[0] + column, corner[1] + row, colours[row, column]
+        strong = str(colour).startswith("tab:")
+        axes.add_patch(_rectangle((x, y), 1, 1, facecolor=colour, edgecolor="0.35", linewidth=0.8))
+        axes.text(
+            x + 0.5, y + 0.5, value, ha="center", va="center", fontsize=14, color="white" if strong else "0.2"
+        )
+
+
+def _boxes_axes(figure: Any) -> Any:
+    axes = figure.subplots()
+    axes.set_aspect("equal")
+    axes.axis("off")
+    return axes
+
+
+def _rectangle(at: tuple[Number, Number], width: Number, height: Number, **style: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(at, width, height, **style)
+
+
+def _tiles(images: np.ndarray, columns: int) -> np.ndarray:
+    """One picture of many: rows of so many columns, two pixels apart."""
+    padded = np.pad(images, ((0, 0), (0, 2), (0, 2)))
+    samples, height, width = padded.shape
+    grid = padded.reshape(samples // columns, columns, height, width).swapaxes(1, 2)
+    return grid.reshape(samples // columns * height, columns * width)
+
+
+def maps(path: Path, functions: dict[str, Affine]) -> None:
+    """What maps do to the plane: a grid and a letter, before and after.
+
+    Args:
+      path: the PNG file to write.
+      functions: maps of the plane, by the names to show.
+    """
+    letter = np.array([(0, 0), (0, 1), (0.6, 1), (0.6, 0.8), (0.2, 0.8), (0.2, 0.6), (0.5, 0.6), (0.5, 0.4),
+                       (0.2, 0.4), (0.2, 0), (0, 0)], np.float32)  # fmt: skip
+    columns = len(functions)
+    figure = pictures.new(2.4 * columns, 2.0)
+    for axes, (name, f) in zip(figure.subplots(1, columns), functions.items(), strict=True):
+        for line in geometry.grid_lines(-1.0, 2.0, 7):
+            axes.plot(*line.T, color="0.85", linewidth=0.7)
+            axes.plot(*np.asarray(apply(f, line)).T, color="tab:blue", alpha=0.5, linewidth=0.7)
+        axes.fill(*letter.T, color="0.7")
+        axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color="tab:blue")
+        axes.plot(0, 0, "k+", markersize=8)
+        axes.set(xlim=(-2.1, 4.5), ylim=(-1.6, 2.9), aspect="equal")
+        axes.set_title(name, fontsize=10)
+        axes.axis("off")
+    pictures.save(figure, path)
+
+
+class Plane(NamedTuple):
+    """Points of two classes and grid lines, as they lie after some layer."""
+
+    title: str
+    points: np.ndarray  # [points, 2]
+    grid: np.ndarray  # [lines, points, 2]
+
+
+def manifold(path: Path, rows: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
+    """Planes in rows: an epoch a row, a layer a column.
+
+    Args:
+      path: the PNG file to write.
+      rows: what to draw.
+      labels: ``[points]``, 0 or 1.
+    """
+    figure = pictures.new(2.3 * len(rows[0]), 2.6 * len(rows))
+    for axes, planes in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
+        _draw_planes(axes, planes, labels)
+    pictures.save(figure, path)
+
+
+def manifold_animation(path: Path, frames: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
+    """The same as an animated GIF, an epoch a frame."""
+    images = []
+    for planes in frames:
+        figure = pictures.new(2.0 * len(planes), 2.3)
+        _draw_planes(figure.subplots(1, len(planes)), planes, labels)
+        images.append(pictures.image(figure, dpi=80, colors=24))
+    pictures.save_animation(images, path)
+
+
+def _draw_planes(axes: Any, planes: Sequence[Plane], labels: np.ndarray) -> None:
+    for one, plane in zip(axes, planes, strict=True):
+        for line in plane.grid:
+            one.plot(*line.T, color="0.75", linewidth=0.4, zorder=0)
+        for label, color in ((0, "tab:blue"), (1, "tab:orange")):
+            one.scatter(*plane.points[labels == label].T, s=2, color=color, linewidths=0)
+        one.set_title(plane.title, fontsize=8)
+        one.axis("off")
+
+
+class Track(NamedTuple):
+    """Where an optimizer went."""
+
+    name: str
+    points: np.ndarray  # [steps], or [steps, 2] on the plane
+
+
+def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], Sequence[Track]]]) -> None:
+    """Balls on loss curves: where each optimizer started, went, and came to rest.
+
+    Args:
+      path: the PNG file to write.
+      panels: a title, a function of one number, and the tracks on it.
+    """
+    figure = pictures.new(4.0 * len(panels), 3.6)
+    ends = np.concatenate([track.points for _, _, tracks in panels for track in tracks])
+    x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
+    for axes, (title, loss, tracks) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        axes.plot(x, loss(x), color="0.6", zorder=0)
+        height = np.ptp(loss(x))
+        for color, track in zip(COLORS, tracks, strict=False):
+            y = loss(track.points) + 0.03 * height
+            axes.plot(track.points, y, ".", color=color, markersize=3, alpha=0.4)
+            axes.plot(track.points[-1], y[-1], "o", color=color, markersize=9, label=track.name)
+        axes.plot(track.points[0], y[0], "k*", markersize=9, label="start")
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="weight", ylabel="loss")
+        axes.legend(fontsize=8)
+    pictures.save(figure, path)
+
+
+def valleys(path: Path, loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> None:
+    """The first steps of optimizers on the plane, over the contours of the loss.
+
+    Args:
+      path: the PNG file to write; or a GIF file, animated.
+      loss: of points ``[..., 2]``.
+      tracks: on the plane.
+      steps: how many of them are shown.
+    """
+    if path.suffix != ".gif":
+        return pictures.save(_valley(loss, tracks, steps), path)
+    shown = range(3, steps + 1, 3)  # a frame takes 0.2 s to draw
+    frames = [pictures.image(_valley(loss, tracks, step), dpi=80, colors=32) for step in shown]
+    return pictures.save_animation(frames, path)
+
+
+def _valley(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
+    figure = pictures.new(3.2 * len(tracks), 3.0)
+    every = np.concatenate([track.points for track in tracks])
+    low, high = every.min(axis=0) - 0.2, every.max(axis=0) + 0.2
+    plane = np.stack(np.meshgrid(*(np.linspace(*ends, 100) for ends in zip(low, high, strict=True))), axis=-1)
+    heights = np.asarray(loss(plane))
+    levels = np.geomspace(heights.max() / 3000, heights.max(), 12)
+    for axes, color, track in zip(figure.subplots(1, len(tracks)), COLORS, tracks, strict=False):
+        axes.contour(plane[..., 0], plane[..., 1], heights, levels=levels, colors="0.8", linewidths=0.7)
+        axes.plot(*track.points[: steps + 1].T, ".-", color=color, linewidth=1, markersize=4)
+        axes.plot(0, 0, "k+")
+        axes.set_title(f"{track.name}\nloss {float(loss(track.points[steps])):.1e} after {steps}", fontsize=9)
+        axes.set(xticks=[], yticks=[])
+    return figure

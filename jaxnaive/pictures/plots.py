@@ -1,0 +1,323 @@
+"""Pictures of runs: their losses, what a network says to test images, and what many runs say together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnaive import data, pictures
+from jaxnaive.data import Dataset
+from jaxnaive.statistics import Summary
+from jaxnaive.training import History
+
+
+def curves(path: Path, history: History, title: str) -> None:
+    """The loss of every step, and the mean of every epoch.
+
+    Args:
+      path: the PNG file to write.
+      history: of a run.
+      title: what ran, and how it ended.
+    """
+    figure = pictures.new(7.0, 4.0)
+    axes = figure.subplots()
+    loss = np.asarray(history.loss)
+    epochs, steps = loss.shape
+    if loss.size:
+        times = np.arange(1, loss.size + 1) / steps
+        axes.plot(times, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="each batch")
+        axes.plot(
+            np.arange(epochs) + 0.5,
+            loss.mean(axis=1),
+            color="tab:blue",
+            marker="o",
+            markersize=3 if epochs > 20 else 6,
+            label="mean of each epoch",
+        )
+        axes.legend()
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log", xlim=(0, max(epochs, 1)), title=title)
+    axes.grid(alpha=0.3)
+    pictures.save(figure, path)
+
+
+def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None:
+    """Test images: two rows the network gets right, three rows of its most confident mistakes.
+
+    Args:
+      path: the PNG file to write.
+      dataset: what it was tested on.
+      probabilities: ``[examples, classes]``, in the order of ``dataset.test``.
+    """
+    columns, labels = 10, np.asarray(dataset.test.labels)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right, wrong = data.right_and_wrong(probabilities, labels)
+    names = dataset.class_names
+    short = max(map(len, names)) <= 2
+    figure = pictures.new(11.0, 8.0)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(2, 3), hspace=0)
+    for part, chosen, rows, color, title in (
+        (top, right, 2, "tab:green", "Right: the first test images"),
+        (bottom, wrong, 3, "tab:red", "Wrong: the most confident mistakes, as predicted (and in truth)"),
+    ):
+        part.suptitle(title, color=color, x=0.01, ha="left", weight="bold")
+        grid = part.subplots(rows, columns).ravel()
+        for axes in grid:
+            axes.axis("off")
+        for axes, i in zip(grid, chosen, strict=False):
+            truth = [] if predicted[i] == labels[i] else [f"({names[labels[i]]})"]
+            words = [names[predicted[i]], *truth, f"{confidence[i]:.0%}"]
+            axes.set_title((" " if short else "\n").join(words), fontsize=9 if short else 7, color=color)
+            axes.imshow(
+                data.as_picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest"
+            )
+    pictures.save(figure, path)
+
+
+def seen(
+    path: Path, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """A picture of a user, what the network got to see of it, and what the network says.
+
+    Args:
+      path: the PNG file to write.
+      grey: ``[height, width]``, 0 black to 1 white.
+      image: ``[28, 28]``, uint8.
+      probabilities: ``[classes]``.
+      class_names: of the classes.
+    """
+    figure = pictures.new(9.0, 3.2)
+    came, went_in, says = figure.subplots(1, 3, width_ratios=(1, 1, 1.2))
+    came.imshow(grey, cmap="gray", vmin=0, vmax=1)
+    came.set_title("your picture")
+    went_in.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    went_in.set_title("what the network sees")
+    for axes in (came, went_in):
+        axes.set(xticks=[], yticks=[])
+    best = int(probabilities.argmax())
+    colors = ["tab:blue" if k == best else "0.75" for k in range(len(probabilities))]
+    bars = says.barh(range(len(probabilities)), probabilities, color=colors)
+    says.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=3, fontsize=8)
+    says.set_yticks(range(len(probabilities)), class_names)
+    says.invert_yaxis()
+    says.set(xlim=(0, 1.2), xticks=[], title=f"{class_names[best]}: {probabilities[best]:.1%}")
+    says.spines[["top", "right", "bottom"]].set_visible(False)
+    pictures.save(figure, path)
+
+
+def bands(
+    path: Path,
+    x: np.ndarray,
+    curves: dict[str, Summary],
+    labels: tuple[str, str],
+    title: str,
+) -> None:
+    """Means over seeds as lines, and their confidence intervals as bands.
+
+    Args:
+      path: the PNG file to write.
+      x: ``[points]``.
+      curves: by name, each of shape ``[points]``.
+      labels: of the two axes.
+      title: what it shows.
+    """
+    figure = pictures.new(7.5, 4.5)
+    axes = figure.subplots()
+    for number, (name, summary) in enumerate(curves.items()):
+        color = f"C{number}"
+        axes.plot(x, summary.mean, color=color, marker="o", markersize=3, label=name)
+        axes.fill_between(x, summary.low, summary.high, color=color, alpha=0.2, linewidth=0)
+    axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    pictures.save(figure, path)
+
+
+def heat_map(
+    path: Path,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    title: str,
+) -> None:
+    """Numbers of a grid as colours, and written into it.
+
+    Args:
+      path: the PNG file to write.
+      values: ``[rows, columns]``; those that are not finite are shown as diverged.
+      rows: their names.
+      columns: their names.
+      label: what the columns are.
+      title: what it shows.
+    """
+    figure = pictures.new(1.6 + 0.8 * len(columns), 1.4 + 0.45 * len(rows))
+    axes = figure.subplots()
+    low, high = np.nanmin(values), np.nanmax(values)
+    axes.imshow(np.ma.masked_invalid(values), cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    axes.set_facecolor("0.85")
+    for (row, column), value in np.ndenumerate(values):
+        is_dark = value < low + 0.6 * (high - low)
+        text = f"{value:.3f}" if np.isfinite(value) else "diverged"
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=8,
+            color="white" if np.isfinite(value) and is_dark else "black",
+        )  # fmt: skip
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(xlabel=label, title=title)
+    pictures.save(figure, path)
+
+
+def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -> None:
+    """Means with confidence intervals, the best at the top.
+
+    Args:
+      path: the PNG file to write.
+      summaries: of one number each, by name, the best first.
+      label: what the number is.
+      title: what it shows.
+    """
+    figure = pictures.new(6.5, 1.2 + 0.4 * len(summaries))
+    axes = figure.subplots()
+    for row, summary in enumerate(summaries.values()):
+        axes.plot([summary.low, summary.high], [row, row], color="tab:blue", linewidth=5, alpha=0.4)
+        axes.plot(summary.mean, row, "o", color="tab:blue")
+        axes.text(summary.high, row, f"  {summary.mean:.4f}", va="center", fontsize=9)
+    axes.set_yticks(range(len(summaries)), summaries)
+    axes.invert_yaxis()
+    axes.margins(x=0.15, y=0.15)
+    axes.set(xlabel=label, title=title)
+    axes.grid(axis="x", alpha=0.3)
+    pictures.save(figure, path)
+
+
+def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
+    """Whole processes and single epochs of those that took part, the first of them as the measure.
+
+    Args:
+      path: the PNG file to write.
+      rows: for each entrant the seconds of an ``epoch``, and of whole processes by their kind: ``seconds``,
+        the ``least`` and the ``most``. What is not there is left out.
+      title: what was raced, and where.
+    """
+    figure = pictures.new(11.0, 1.4 + 0.36 * len(rows))
+    whole, epoch = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    measure = next(iter(rows.values()))
+    kinds = ("same recipe", "own recipe", "as the book")
+    styles = dict(zip(kinds, (("tab:blue", "o"), ("tab:orange", "D"), ("tab:red", "s")), strict=True))
+    for place, row in enumerate(rows.values()):
+        present = [kind for kind in kinds if kind in row]
+        for kind in present:
+            color, marker = styles[kind]
+            whole.plot([row[kind]["least"], row[kind]["most"]], [place, place], color=color, linewidth=1)
+            whole.plot(row[kind]["seconds"], place, marker, color=color, markersize=5)
+        if present:
+            last = max(row[kind]["most"] for kind in present)
+            ratios = ", ".join(f"{row[kind]['ratio']:.1f}" for kind in present)
+            whole.text(last, place, f"  {ratios} x", va="center", fontsize=8)
+        if "epoch" in row:
+            epoch.barh(place, row["epoch"], height=0.5, color="tab:blue", alpha=0.7)
+            ratio = row["epoch"] / measure["epoch"]
+            epoch.text(row["epoch"], place, f"  {ratio:.1f} x", va="center", fontsize=8)
+    for kind, (color, marker) in styles.items():
+        if any(kind in row for row in rows.values()):
+            whole.plot([], [], marker, color=color, label=kind)
+    whole.set_yticks(range(len(rows)), rows)
+    whole.invert_yaxis()
+    whole.set(xlabel="seconds, from start to end of the process; median, least, most")
+    whole.set_title("to 98 % test accuracy", fontsize=10)
+    whole.legend(loc="lower right", fontsize=8)
+    epoch.set(xlabel="seconds")
+    epoch.set_title("an epoch after the first, batches of 128", fontsize=10)
+    for axes in (whole, epoch):
+        axes.set_xlim(0, 1.25 * axes.dataLim.xmax)
+        axes.grid(axis="x", alpha=0.3)
+    figure.suptitle(title)
+    pictures.save(figure, path)
+
+
+class Pair(NamedTuple):
+    """The same done right and done wrong; neither where an error stops it."""
+
+    name: str
+    right: Summary | None
+    broken: Summary | None
+    told: str = ""  # what is said where there are no numbers
+
+
+def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
+    """What each mistake costs: a dot done right, a dot done wrong, and a line between them.
+
+    Args:
+      path: the PNG file to write.
+      rows: from the top; a mistake without numbers shows what one is told instead.
+      label: what the numbers are.
+      title: what it shows.
+    """
+    figure = pictures.new(9.5, 1.3 + 0.32 * len(rows))
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        if row.right is None or row.broken is None:
+            axes.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
+            axes.text(0.5, place, row.told, color="0.4", ha="center", va="center", fontsize=9)
+            continue
+        axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
+        for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):
+            axes.errorbar(summary.mean, place, xerr=summary.sd, fmt="o", color=color, capsize=3)
+    for name, color in (("right", "tab:green"), ("with the bug, in silence", "tab:red")):
+        axes.plot([], [], "o", color=color, label=name)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
+    axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), title=title)
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    pictures.save(figure, path)
+
+
+def learning_rates(
+    path: Path, rates: np.ndarray, accuracy: Summary, regions: dict[str, tuple[float, float]], title: str
+) -> None:
+    """Accuracy over the learning rate, with the regions that it falls into.
+
+    Args:
+      path: the PNG file to write.
+      rates: ``[rates]``.
+      accuracy: ``[rates]``, over seeds.
+      regions: first and last learning rate of each, by name.
+      title: what it shows.
+    """
+    figure = pictures.new(7.5, 4.2)
+    axes = figure.subplots()
+    colors = {"slow": "tab:blue", "good": "tab:green", "diverged": "tab:red"}
+    for name, (first, last) in regions.items():
+        axes.axvspan(first, last, color=colors[name], alpha=0.12, linewidth=0)
+        axes.text(np.sqrt(first * last), 1.02, name, color=colors[name], ha="center", va="bottom")
+    axes.plot(rates, accuracy.mean, "ko-", markersize=3)
+    axes.fill_between(rates, accuracy.low, accuracy.high, color="black", alpha=0.2, linewidth=0)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1), title=title)
+    axes.grid(alpha=0.3)
+    pictures.save(figure, path)
+
+
+def descent(
+    path: Path, rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_loss: np.ndarray
+) -> None:
+    """A run's loss over its learning rate, and where descending on the gradient of the run goes.
+
+    Args:
+      path: the PNG file to write.
+      rates: ``[rates]``.
+      loss: ``[rates]``, after the run.
+      visited: ``[steps]``, the learning rates on the way down.
+      visited_loss: ``[steps]``, theirs.
+    """
+    figure = pictures.new(7.0, 4.2)
+    axes = figure.subplots()
+    axes.plot(rates, loss, color="0.5", label="every learning rate tried")
+    style = {"color": "tab:red", "markersize": 4, "linewidth": 1}
+    axes.plot(visited, visited_loss, "o-", label="descent on the gradient", **style)
+    axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="validation loss after the run")
+    axes.set_title("The gradient of a whole run with respect to its learning rate")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    pictures.save(figure, path)

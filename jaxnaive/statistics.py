@@ -1,0 +1,77 @@
+"""What the spread of many runs says: means with confidence intervals, and paired comparisons."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float
+
+Numbers = Array | np.ndarray | Sequence[float | int]
+
+
+class Summary(NamedTuple):
+    """Mean, standard deviation and confidence interval over seeds."""
+
+    mean: Float[np.ndarray, "*axes"]
+    sd: Float[np.ndarray, "*axes"]  # of a single run, with n - 1 in the divisor
+    low: Float[np.ndarray, "*axes"]  # of the confidence interval of the mean
+    high: Float[np.ndarray, "*axes"]
+
+
+class Comparison(NamedTuple):
+    """The mean difference of two recipes, seed by seed, and its confidence interval."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float  # probability of a difference as large when there is none
+
+
+def summarise(values: Numbers, axis: int = -1, confidence: float = 0.95) -> Summary:
+    """Mean, standard deviation and confidence interval of the mean.
+
+    Args:
+      values: one a run.
+      axis: along which the runs differ by their seed alone.
+      confidence: how often such an interval holds the true mean, if the values are normally distributed.
+
+    Raises:
+      ValueError: fewer than two runs, which have no spread.
+
+    Source: Student, "The probable error of a mean", 1908.
+    """
+    from scipy import stats  # takes half a second
+
+    values = np.asarray(values, np.float64)
+    n = values.shape[axis]
+    if n < 2:
+        raise ValueError(f"seeds: got {n}, expected 2 or more: one run has no spread")
+    mean, sd = values.mean(axis), values.std(axis, ddof=1)
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
+    return Summary(mean, sd, mean - half, mean + half)
+
+
+def compare(ours: Numbers, theirs: Numbers, confidence: float = 0.95) -> Comparison:
+    """``ours - theirs`` for runs that share seeds: a paired t-test, in which the seed's effect cancels.
+
+    Args:
+      ours: ``[seeds]``, of one recipe.
+      theirs: ``[seeds]``, of the other, in the same order.
+      confidence: of the interval.
+
+    Raises:
+      ValueError: not two lists of one length, of two or more.
+
+    Source: Student, "The probable error of a mean", 1908; example I is such a comparison.
+    """
+    from scipy import stats
+
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.ndim != 1 or ours.shape != theirs.shape:
+        raise ValueError(f"runs to compare: got shapes {ours.shape} and {theirs.shape}, expected one length")
+    mean, sd, low, high = summarise(ours - theirs, confidence=confidence)
+    if not sd:  # the t statistic is 0 / 0, or infinite
+        return Comparison(float(mean), float(low), float(high), 0.0 if mean else 1.0)
+    p_value = stats.ttest_rel(ours, theirs).pvalue
+    return Comparison(float(mean), float(low), float(high), float(p_value))

@@ -1,0 +1,333 @@
+"""Rows S23 to S33 of the notes."""
+
+import itertools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import operations as experiment
+from jaxnaive import command, layers, operations, products
+
+LENGTHS = (2, 3, 4, 5)
+SHAPES = [LENGTHS[:rank] for rank in range(5)]  # every rank to 4
+# Every shape that can be broadcast to (2, 3, 4, 5): its last axes, any of them shrunk to 1.
+PARTS = [shape for rank in range(5) for shape in itertools.product(*((1, n) for n in LENGTHS[4 - rank :]))]
+
+
+def random(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def primitives(jaxpr):
+    """The names of the primitives in a program and all the programs in it."""
+    for equation in jaxpr.eqns:
+        inner = [value for value in equation.params.values() if hasattr(value, "jaxpr")]
+        if not inner:
+            yield equation.primitive.name
+        for value in inner:
+            yield from primitives(value.jaxpr)
+
+
+def test_s23_a_network_is_tensor_operations():
+    model = layers.mlp(784, 512, 10)
+    params = model.init(jax.random.key(0))
+    names = set(primitives(jax.make_jaxpr(model.forward)(params, jnp.ones((128, 784))).jaxpr))
+    assert {"dot_general", "add", "select_n"} <= names  # dot, +, relu
+    names -= {"optimization_barrier"}  # the identity
+    assert names <= {"dot_general", "add", "select_n", "le", "reshape", "transpose", "broadcast_in_dim"}
+
+
+# --- element by element ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (0,), (2, 0, 3)])
+def test_s25_s26_s27_element_by_element_equals_numpy_at_every_rank(shape):
+    x, y = random(shape), random(shape, seed=1)
+    for ours, loop, expected in (
+        (operations.relu(jnp.asarray(x)), operations.loop_relu(x), np.maximum(x, 0)),
+        (operations.add(*map(jnp.asarray, (x, y))), operations.loop_add(x, y), x + y),
+        (operations.multiply(*map(jnp.asarray, (x, y))), x * y, x * y),
+    ):
+        assert ours.shape == expected.shape and ours.dtype == expected.dtype
+        np.testing.assert_array_equal(ours, expected)
+        np.testing.assert_array_equal(loop, expected)
+
+
+def test_s26_relu_has_derivative_0_at_0_and_is_the_networks_own():
+    x = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0])
+    np.testing.assert_array_equal(operations.relu(x), jax.nn.relu(x))
+    np.testing.assert_array_equal(jax.vmap(jax.grad(operations.relu))(x), [0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(operations.relu(jnp.array([-1, 0, 2])), [0, 0, 2])
+    assert layers.relu is operations.relu
+
+
+def test_s27_element_wise_means_that_an_entry_depends_on_one_entry():
+    x = jnp.asarray(random((3, 4)))
+    changed = x.at[1, 2].set(10.0)
+    differs = np.asarray(operations.relu(x) != operations.relu(changed))
+    assert differs.sum() == 1 and differs[1, 2]
+    lifted = operations.elementwise(lambda a, b: a - 2 * b)
+    np.testing.assert_allclose(lifted(x, changed), np.asarray(x) - 2 * np.asarray(changed), rtol=1e-6)
+    seen = []
+    operations.elementwise(lambda a: seen.append(a.shape) or a)(jnp.ones(LENGTHS))
+    assert seen == [()]  # the function that is lifted never meets anything but a scalar
+
+
+# --- broadcasting ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", PARTS, ids=str)
+def test_s28_adding_equals_numpy_for_every_pair_of_shapes_to_rank_4(shape):
+    x = random(shape)
+    ys = [random(other) + 1 for other in PARTS[PARTS.index(shape) :]]  # each pair once
+    sums = jax.jit(lambda x, ys: [operations.add(x, y) for y in ys])(x, ys)
+    for y, ours in zip(ys, sums, strict=True):
+        expected = x + y
+        assert ours.shape == expected.shape
+        for pair in ((x.shape, y.shape), (y.shape, x.shape)):
+            assert operations.broadcast_shape(*pair) == expected.shape
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_s28_the_two_steps_of_broadcasting():
+    y = jnp.asarray(random((32, 10)))
+    with_axes = operations.add_axes(y, 4)
+    assert with_axes.shape == (1, 1, 32, 10)
+    repeated = operations.repeat(with_axes, (64, 3, 32, 10))
+    assert repeated.shape == operations.broadcast_shape((64, 3, 32, 10), (32, 10)) == (64, 3, 32, 10)
+    np.testing.assert_array_equal(repeated, np.broadcast_to(np.asarray(y), (64, 3, 32, 10)))
+    for shape in PARTS:
+        x = random(shape)
+        expected = np.broadcast_to(x, LENGTHS)
+        np.testing.assert_array_equal(jax.jit(operations.broadcast, static_argnums=1)(x, LENGTHS), expected)
+        np.testing.assert_array_equal(operations.loop_broadcast(x, LENGTHS), expected)
+
+
+def test_s28_the_book_s_case_also_where_implicit_broadcasting_is_forbidden():
+    x, y = random((32, 10)), random((10,))
+    with jax.numpy_rank_promotion("raise"):
+        with pytest.raises(ValueError, match="rank_promotion"):
+            jnp.add(jnp.asarray(x), jnp.asarray(y))
+        np.testing.assert_array_equal(operations.add(jnp.asarray(x), jnp.asarray(y)), x + y)
+
+
+def test_s28_an_axis_of_length_0_stays_empty():
+    assert operations.broadcast_shape((3, 1), (0,)) == np.broadcast_shapes((3, 1), (0,)) == (3, 0)
+    assert operations.add(jnp.ones((3, 1)), jnp.ones(0)).shape == (3, 0)
+
+
+def test_s28_compiled_no_copy_is_made():
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((512, 1024), (1024,))]
+    memory = jax.jit(operations.add).lower(*arguments).compile().memory_analysis()
+    assert memory is not None and memory.temp_size_in_bytes < 4 * 512 * 1024 / 100
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (
+            operations.add,
+            (jnp.ones((3, 2)), jnp.ones((3,))),
+            r"got shapes \(3, 2\) and \(3,\), expected .* equal or 1 .*; axis -1 has 2 and 3",
+        ),
+        (operations.multiply, (jnp.ones((2, 1)), jnp.ones((3, 1))), r"axis -2 has 2 and 3"),
+        (operations.broadcast_shape, ((4, 3, 2), (5, 3, 1)), r"axis -3 has 4 and 5"),
+        (operations.add_axes, (jnp.ones((2, 3)), 1), r"got shape \(2, 3\), expected at most 1 axes"),
+        (operations.repeat, (jnp.ones((2, 1)), (3, 4)), r"got shape \(2, 1\), .* length in \(3, 4\)"),
+        (operations.repeat, (jnp.ones(4), (3, 4)), r"got shape \(4,\)"),
+        (operations.broadcast, (jnp.ones((2, 3)), (3,)), r"expected at most 1 axes"),
+    ],
+)
+def test_s28_shapes_that_cannot_be_broadcast_are_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
+# --- dot ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "loop", "shapes", "result"),
+    [
+        (operations.dot, operations.loop_dot, ((5,), (5,)), ()),
+        (operations.matrix_vector, operations.loop_matrix_vector, ((3, 5), (5,)), (3,)),
+        (operations.matmul, operations.loop_matmul, ((3, 5), (5, 4)), (3, 4)),
+    ],
+)
+def test_s24_s29_s30_a_dot_of_two_matrices_is_a_matrix_and_not_a_vector(function, loop, shapes, result):
+    """The notes say: most often applied to two matrices, and the result is a vector. It is a matrix."""
+    x, y = map(random, shapes)
+    ours = function(jnp.asarray(x), jnp.asarray(y))
+    assert ours.shape == result == np.shape(loop(x, y))
+    np.testing.assert_allclose(ours, x @ y, atol=1e-5)
+    np.testing.assert_allclose(loop(x, y), x @ y, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [(left, right) for left in SHAPES[1:] for right in ((), (6,), (6, 7), (6, 7, 8))],
+    ids=str,
+)
+def test_s29_the_last_axis_of_any_tensor_with_the_first_of_another(left, right):
+    x, y = random(left), random((left[-1], *right))
+    ours = operations.tensor_dot(jnp.asarray(x), jnp.asarray(y))
+    assert ours.shape == (*left[:-1], *right)
+    np.testing.assert_allclose(ours, np.tensordot(x, y, axes=1), atol=1e-5)
+
+
+def test_s30_dot_is_not_the_product_of_entries_and_its_order_counts():
+    x, y = jnp.array([[1, 2], [3, 4]]), jnp.array([[0, 1], [1, 0]])
+    assert operations.multiply(x, y).tolist() == [[0, 2], [3, 0]]
+    assert operations.matmul(x, y).tolist() == [[2, 1], [4, 3]]
+    assert operations.matmul(y, x).tolist() == [[3, 4], [1, 2]]
+
+
+def test_s30_whole_numbers_keep_their_dtype():
+    x = jnp.array([100, 100], jnp.int8)
+    assert operations.dot(x, x).dtype == jnp.int8 == jnp.dot(x, x).dtype
+    assert operations.dot(x, x) == jnp.dot(x, x)
+
+
+def test_s30_an_inner_axis_of_length_0_gives_zeros():
+    assert operations.matmul(jnp.ones((2, 0)), jnp.ones((0, 3))).tolist() == [[0, 0, 0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("function", "left", "right", "ranks"),
+    [
+        (operations.dot, (2,), (3,), "1 and 1"),
+        (operations.dot, (2, 2), (2,), "1 and 1"),
+        (operations.matrix_vector, (2, 3), (2,), "2 and 1"),
+        (operations.matmul, (2, 3), (2, 3), "2 and 2"),
+        (operations.matmul, (2, 3), (3,), "2 and 2"),
+        (operations.tensor_dot, (2, 3, 4), (3, 4), "3 and 2"),
+        (operations.tensor_dot, (), (3,), "1 and 1"),
+    ],
+)
+def test_s30_shapes_that_do_not_contract_are_refused(function, left, right, ranks, as_a_user):
+    message = (
+        rf"dot: got shapes {re.escape(str(left))} and {re.escape(str(right))}, expected ranks {ranks}, "
+        "and the last axis of the first as long as the first axis of the second"
+    )
+    with pytest.raises(ValueError, match=message):
+        function(jnp.ones(left), jnp.ones(right))
+    loops = {
+        operations.dot: operations.loop_dot,
+        operations.matrix_vector: operations.loop_matrix_vector,
+        operations.matmul: operations.loop_matmul,
+    }
+    if function in loops:
+        with pytest.raises(ValueError, match=message):
+            loops[function](np.ones(left), np.ones(right))
+
+
+def test_s25_a_loop_over_two_shapes_is_refused():
+    with pytest.raises(ValueError, match=r"loop_add: got shapes \(3,\) and \(5,\), expected the same"):
+        operations.loop_add(np.ones(3), np.ones(5))
+
+
+# --- reshape and transpose ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old", [(), (1,), (24,), (2, 12), (4, 6), (2, 3, 4), (2, 1, 3, 4), (0, 3)], ids=str)
+def test_s32_reshape_equals_numpy_from_every_rank_to_every_rank(old):
+    x = random(old)
+    for new in ((), (1,), (1, 1), (24,), (6, 4), (3, 2, 4), (2, 2, 2, 3), (3, 0, 2)):
+        if np.prod(new) == x.size:
+            np.testing.assert_array_equal(
+                jax.jit(operations.reshape, static_argnums=1)(x, new), x.reshape(new)
+            )
+
+
+def test_s32_the_book_s_reshapes():
+    x = jnp.array([[0, 1], [2, 3], [4, 5]])
+    assert operations.reshape(x, (6, 1)).tolist() == [[0], [1], [2], [3], [4], [5]]
+    assert operations.reshape(x, (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
+    images = np.random.default_rng(0).integers(0, 256, (600, 28, 28), np.uint8)
+    np.testing.assert_array_equal(
+        operations.reshape(jnp.asarray(images), (600, 784)), images.reshape(600, 784)
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (7,), (-1, 6), (-2, -3), ()])
+def test_s32_a_shape_for_more_entries_or_fewer_is_refused(shape):
+    message = rf"reshape: got shapes \(3, 2\) and {re.escape(str(shape))}, expected as many entries in both"
+    with pytest.raises(ValueError, match=message):
+        operations.reshape(jnp.ones((3, 2)), shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_s33_transpose_equals_numpy_for_every_order_of_axes_to_rank_4(shape):
+    x = random(shape)
+    np.testing.assert_array_equal(operations.transpose(jnp.asarray(x)), x.T)
+    for axes in itertools.permutations(range(x.ndim)):
+        np.testing.assert_array_equal(operations.transpose(jnp.asarray(x), axes), np.transpose(x, axes))
+
+
+def test_s33_transpose_is_not_a_reshape():
+    """The notes call it a special reshape. The shape is the same, and the order of the entries is not."""
+    assert operations.transpose(jnp.ones((300, 20))).shape == (20, 300)
+    x = jnp.array([[0, 1], [2, 3], [4, 5]])
+    assert operations.transpose(x).tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert operations.reshape(x, (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("axes", [(0,), (0, 0), (1, 2), (-1, 0), (0, 1, 2)])
+def test_s33_axes_that_are_not_its_own_are_refused(axes):
+    with pytest.raises(
+        ValueError, match=rf"got axes {re.escape(str(axes))} and shape \(3, 2\), expected each"
+    ):
+        operations.transpose(jnp.ones((3, 2)), axes)
+
+
+def test_all_of_them_have_gradients():
+    x, y = jnp.asarray(random((3, 4))), jnp.asarray(random((4, 2)))
+
+    def ours(x, y):
+        product = operations.relu(operations.add(operations.matmul(x, y), jnp.ones(2)))
+        return operations.reshape(operations.transpose(product), (6,))[1:].sum()
+
+    def theirs(x, y):
+        return jax.nn.relu(x @ y + 1).T.reshape(6)[1:].sum()
+
+    for a, b in zip(*(jax.jit(jax.grad(f, argnums=(0, 1)))(x, y) for f in (ours, theirs)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+# --- the experiment ----------------------------------------------------------------------------------
+
+
+def test_s27_s31_the_experiment_times_loops_and_draws_dot_and_broadcasting(tmp_path, capsys):
+    costs = experiment.main(experiment.Options(repeats=1, out=tmp_path))
+    assert costs["matrix . matrix"].loop > 20 * costs["matrix . matrix"].lifted
+    printed = capsys.readouterr().out
+    assert re.search(r"^matrix \. matrix -> matrix +\(2, 3\) \. \(3, 4\) +\(2, 4\)$", printed, re.MULTILINE)
+    assert re.search(r"^relu\(x \+ y\) .* [\d,]+ x$", printed, re.MULTILINE)
+    for name in ("dot.png", "broadcasting.png"):
+        picture = (tmp_path / name).read_bytes()
+        assert picture.startswith(b"\x89PNG") and len(picture) < 150_000
+
+
+def test_the_experiment_refuses_to_measure_nothing(tmp_path):
+    with pytest.raises(command.UsageError, match="repeats: got 0, expected 1 or more"):
+        experiment.main(experiment.Options(repeats=0, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_s29_s30_products_of_bfloat16_and_their_gradients_are_those_of_rounded_factors():
+    rng = np.random.default_rng(0)
+    x, y, g = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((5, 7), (7, 3), (5, 3)))
+
+    def rounded(array):
+        return np.asarray(array.astype(jnp.bfloat16).astype(jnp.float32), np.float64)
+
+    got, gradients = jax.vjp(products.matmul_bfloat16, x, y)
+    by_x, by_y = gradients(g)
+    assert got.dtype == by_x.dtype == by_y.dtype == jnp.float32
+    np.testing.assert_allclose(got, rounded(x) @ rounded(y), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_x, rounded(g) @ rounded(y).T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_y, rounded(x).T @ rounded(g), rtol=1e-5, atol=1e-6)
+    assert np.abs(got - np.asarray(x) @ np.asarray(y)).max() > 1e-3  # it is another product

@@ -1,0 +1,217 @@
+"""Rows S54, S57, S59 and S87 to S89 of the notes: by hand, and equal to optax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import assert_trees_close
+
+from jaxnaive import job, layers, optimizers, training
+
+SCHEDULE = optax.linear_schedule(0.1, 0.0, 100)
+PAIRS = {  # a row an optimizer: by hand, optax's
+    "sgd": (optimizers.sgd(1e-3), optax.sgd(1e-3)),
+    "sgd, large": (optimizers.sgd(0.5), optax.sgd(0.5)),
+    "sgd, schedule": (optimizers.sgd(SCHEDULE), optax.sgd(SCHEDULE)),
+    "momentum": (optimizers.momentum(0.05), optax.sgd(0.05, 0.9)),
+    "momentum, none": (optimizers.momentum(0.1, 0), optax.sgd(0.1, 0.0)),
+    "momentum, much": (optimizers.momentum(0.01, 0.99), optax.sgd(0.01, 0.99)),
+    "momentum, schedule": (optimizers.momentum(SCHEDULE), optax.sgd(SCHEDULE, 0.9)),
+    "nesterov": (optimizers.nesterov(0.05), optax.sgd(0.05, 0.9, nesterov=True)),
+    "nesterov, little": (optimizers.nesterov(0.1, 0.1), optax.sgd(0.1, 0.1, nesterov=True)),
+    "nesterov, schedule": (optimizers.nesterov(SCHEDULE), optax.sgd(SCHEDULE, 0.9, nesterov=True)),
+    "adagrad": (optimizers.adagrad(0.1), optax.adagrad(0.1)),
+    "adagrad, from 0": (optimizers.adagrad(0.1, 0.0, 1e-10), optax.adagrad(0.1, 0.0, 1e-10)),
+    "adagrad, schedule": (optimizers.adagrad(SCHEDULE), optax.adagrad(SCHEDULE)),
+    "rmsprop": (optimizers.rmsprop(0.01), optax.rmsprop(0.01)),
+    "rmsprop, as Keras": (optimizers.rmsprop(1e-3, 0.9, 1e-7), optax.rmsprop(1e-3, 0.9, 1e-7)),
+    "rmsprop, schedule": (optimizers.rmsprop(SCHEDULE, 0.99), optax.rmsprop(SCHEDULE, 0.99)),
+    "adam": (optimizers.adam(0.01), optax.adam(0.01)),
+    "adam, other means": (optimizers.adam(0.01, 0.5, 0.9, 1e-3), optax.adam(0.01, 0.5, 0.9, 1e-3)),
+    "adam, schedule": (optimizers.adam(SCHEDULE), optax.adam(SCHEDULE)),
+}
+
+
+def descend(optimizer, params, loss, steps):
+    traces = []
+
+    @jax.jit
+    @jax.numpy_dtype_promotion("standard")  # optax's adam raises a float to an integer
+    def step(params, state):
+        traces.append(1)
+        updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+        return optimizers.apply_updates(params, updates), state
+
+    state = optimizer.init(params)
+    for _ in range(steps):
+        params, state = step(params, state)
+    assert len(traces) == 1
+    return params
+
+
+def network_loss(toy):
+    model = layers.mlp(6, 16, 3)
+    batch = training.batches.take(toy, training.batches.index_table(jnp.arange(50, dtype=jnp.int32), 50))
+    batch = jax.tree.map(lambda a: a[0], batch._replace(images=batch.images.reshape(1, 50, 6)))
+    recipe = training.Recipe(model, optimizers.sgd(0.1))
+    return model.init(jax.random.key(0)), lambda params: training.mean_loss(params, batch, recipe)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_s57_s59_s87_equal_to_optax_over_100_steps(name, toy):
+    ours, theirs = PAIRS[name]
+    params, loss = network_loss(toy)
+    got, expected = (descend(optimizer, params, loss, 100) for optimizer in (ours, theirs))
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        if name.startswith("adam"):  # a quotient of two small numbers, which the compiler orders as it likes
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        else:
+            np.testing.assert_array_max_ulp(np.asarray(a), np.asarray(b), maxulp=1)
+    assert loss(got) < loss(params)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_s57_equal_to_optax_in_float64(name, x64):
+    ours, theirs = PAIRS[name]
+    params = {"a": jnp.array([1.0, -2.0]), "b": (jnp.ones(()), [jnp.full((2, 2), 3.0, jnp.float64)])}
+
+    def loss(p):
+        return sum(((k + 1) * leaf**2).sum() for k, leaf in enumerate(jax.tree.leaves(p))) / 5
+
+    assert_trees_close(
+        descend(ours, params, loss, 100), descend(theirs, params, loss, 100), rtol=1e-12, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_structure_shape_and_dtype_are_kept(name):
+    optimizer, _ = PAIRS[name]
+    params = ({"w": jnp.ones((2, 3)), "b": jnp.zeros(3, jnp.bfloat16)}, [jnp.array(1.0)], ())
+    state = optimizer.init(params)
+    updates, next_state = optimizer.update(params, state, params)
+    for new, old in ((updates, params), (next_state, state)):
+        assert jax.tree.map(lambda a: (a.shape, a.dtype), new) == jax.tree.map(
+            lambda a: (a.shape, a.dtype), old
+        )
+
+
+def test_s54_the_update_is_minus_learning_rate_times_gradient():
+    optimizer = optimizers.sgd(0.25)
+    updates, _ = optimizer.update({"w": jnp.array([4.0, -8.0])}, optimizer.init({}), None)
+    np.testing.assert_array_equal(updates["w"], [-1.0, 2.0])
+
+
+def test_s68_updates_leave_the_old_parameters_as_they_were():
+    params = {"w": jnp.array([1.0, 2.0])}
+    new = optimizers.apply_updates(params, {"w": jnp.array([0.5, 0.5])})
+    np.testing.assert_array_equal(params["w"], [1.0, 2.0])
+    np.testing.assert_array_equal(new["w"], [1.5, 2.5])
+
+
+MAKERS = [getattr(optimizers, name) for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_s57_it_finds_the_bottom_of_a_parabola_and_of_rosenbrocks_valley(make):
+    rates = {"sgd": 2e-3, "momentum": 2e-4, "nesterov": 5e-4, "adagrad": 0.5, "rmsprop": 1e-3, "adam": 2e-2}
+    optimizer = make(job.make_schedule("cosine", rates[make.__name__], 20_000))
+
+    def parabola(p):
+        return ((p["x"] - 3) ** 2 + 2 * p["y"] ** 2).sum()
+
+    def valley(p):
+        return (1 - p["x"]) ** 2 + 100 * (p["y"] - p["x"] ** 2) ** 2
+
+    for loss, bottom in ((parabola, (3, 0)), (valley, (1, 1))):
+        params = {"x": jnp.array(-1.0), "y": jnp.array(1.5)}
+        (params, _), _ = jax.lax.scan(
+            lambda carry, _, loss=loss: (step(optimizer, carry, loss), None),
+            (params, optimizer.init(params)),
+            length=20_000,
+        )
+        np.testing.assert_allclose([params["x"], params["y"]], bottom, atol=0.02)
+
+
+def step(optimizer, carry, loss):
+    params, state = carry
+    updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+    return optimizers.apply_updates(params, updates), state
+
+
+def test_s59_the_listing_of_the_book_is_nesterovs(x64):
+    """velocity = past_velocity * momentum - rate * g; w = w + momentum * velocity - rate * g."""
+    w, velocity, rate, decay = 5.0, 0.0, 0.1, 0.1
+    optimizer = optimizers.nesterov(rate, decay)
+    params, state = jnp.array(5.0), optimizer.init(jnp.array(5.0))
+    for _ in range(10):
+        g = 2 * w
+        velocity = velocity * decay - rate * g
+        w = w + decay * velocity - rate * g
+        params, state = step(optimizer, (params, state), jnp.square)
+        np.testing.assert_allclose(params, w, rtol=1e-12)
+
+
+def test_s57_how_keras_and_pytorch_differ_is_as_the_docstrings_say(x64):
+    g = jnp.array([3.0, -4.0])
+
+    def first(optimizer):
+        return optimizer.update(g, optimizer.init(g), g)[0]
+
+    np.testing.assert_allclose(first(optimizers.adagrad(0.1, 0.0, 0.0)), [-0.1, 0.1])
+    np.testing.assert_allclose(first(optimizers.rmsprop(0.1, 0.99, 0.0)), [-1, 1])  # 1 / sqrt(1 - 0.99) = 10
+    np.testing.assert_allclose(first(optimizers.adam(0.1, eps=0.0)), [-0.1, 0.1])
+    heavy, state = optimizers.momentum(0.1), None
+    state = heavy.init(g)
+    for _ in range(200):
+        updates, state = heavy.update(g, state, g)
+    np.testing.assert_allclose(updates, 10 * first(optimizers.sgd(0.1)), rtol=1e-8)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "rate", [0, -0.1, float("nan"), float("inf"), np.float32(-1), np.array(-1.0), jnp.float32(0)]
+)
+def test_s54_a_learning_rate_must_be_positive_and_finite(make, rate, as_a_user):
+    with pytest.raises(ValueError, match=r"learning rate: got .*, expected a positive, finite number"):
+        make(rate)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    [
+        (optimizers.momentum, "decay", 1.0),
+        (optimizers.nesterov, "decay", -0.1),
+        (optimizers.rmsprop, "decay", float("nan")),
+        (optimizers.rmsprop, "eps", -1e-8),
+        (optimizers.adagrad, "eps", float("inf")),
+        (optimizers.adagrad, "initial_accumulator_value", -0.1),
+        (optimizers.adam, "b1", 1),
+        (optimizers.adam, "b2", 2.0),
+        (optimizers.adam, "eps", -1),
+    ],
+)
+def test_s57_hyper_parameters_out_of_range_are_refused(make, name, value, as_a_user):
+    with pytest.raises(ValueError, match=f"{name.replace('_', ' ')}: got {value}, expected"):
+        make(0.1, **{name: value})
+
+
+def test_s88_the_learning_rate_is_an_argument_and_may_be_traced(toy):
+    def last_loss(rate):
+        recipe = training.Recipe(layers.mlp(6, 8, 3), optimizers.sgd(rate), batch_size=10)
+        return training.train(jax.random.key(0), toy, recipe, 3)[1].loss[-1].mean()
+
+    rates = jnp.array([0.01, 0.3])
+    together = jax.vmap(last_loss)(rates)
+    np.testing.assert_allclose(together, [last_loss(0.01), last_loss(0.3)], rtol=1e-4)
+    assert together[1] < together[0]
+
+
+@pytest.mark.parametrize("make", job.OPTIMIZERS.values())
+def test_the_count_of_updates_stops_at_its_largest(make):
+    optimizer, params = make(0.1), {"w": jnp.ones(3)}
+    state = optimizer.init(params)._replace(count=jnp.int32(2**31 - 2))
+    for _ in range(3):
+        updates, state = optimizer.update({"w": jnp.ones(3)}, state, params)
+        assert np.isfinite(updates["w"]).all() and (updates["w"] < 0).all()
+    assert state.count == 2**31 - 1

@@ -1,0 +1,420 @@
+"""Datasets: where they come from, and what is refused at the door (row S92, bugs B4 to B8)."""
+
+import gzip
+import hashlib
+import io
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from jaxnaive import data
+from jaxnaive.data import downloads
+from jaxnaive.disk import arrays as stored_arrays
+
+SHA256 = {  # as tfds has them, from url_checksums/mnist.txt
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+
+
+def zipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)  # the time would change the names of the tests that it is in
+
+
+def idx(array):
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return zipped(header + array.tobytes())
+
+
+class Server:
+    """Stands in for the network below ``requests``: it answers from a folder, and can be unplugged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.requested, self.plugged_in = folder, [], True
+
+    def send(self, adapter, request, **_):
+        if not self.plugged_in:
+            raise requests.ConnectionError("unplugged")
+        name = request.url.rsplit("/", 1)[1]
+        response = requests.Response()
+        response.status_code, response.url, response.request = 200, request.url, request
+        response.raw = io.BytesIO((self.folder / name).read_bytes() if request.method == "GET" else b"")
+        self.requested.append(name)
+        return response
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A small dataset in MNIST's format on a server of our own, under the name of MNIST."""
+    import tensorflow_datasets as tfds
+
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train_images": rng.integers(0, 256, (30, 28, 28), np.uint8),
+        "train_labels": np.arange(30, dtype=np.uint8) % 10,
+        "test_images": rng.integers(0, 256, (10, 28, 28), np.uint8),
+        "test_labels": np.arange(10, dtype=np.uint8),
+    }
+    server = Server(tmp_path / "server")
+    server.folder.mkdir()
+    url_infos = {}
+    for name, filename in downloads.IDX_FILES.items():
+        path = server.folder / filename
+        path.write_bytes(idx(arrays[name]))
+        size = tfds.core.utils.Size(path.stat().st_size)
+        url_infos[f"http://server/{filename}"] = tfds.download.checksums.UrlInfo(
+            size, stored_arrays.sha256(path), filename
+        )
+    labels = SimpleNamespace(names=[str(i) for i in range(10)])
+    builder = SimpleNamespace(url_infos=url_infos, info=SimpleNamespace(features={"label": labels}))
+    monkeypatch.setattr(downloads, "_builder", lambda name, data_dir: builder)
+    monkeypatch.setattr(downloads, "_answers", ANSWERS)
+    monkeypatch.setattr(
+        requests.adapters.HTTPAdapter, "send", lambda *args, **more: server.send(*args, **more)
+    )
+    return SimpleNamespace(
+        arrays=arrays, served=server.folder, server=server, requested=server.requested,
+        load=lambda: data.load("mnist", data_dir=tmp_path / "data", manual_dir=tmp_path / "manual"),
+        data=tmp_path / "data", manual=tmp_path / "manual", cache=tmp_path / "data/jaxnaive/mnist",
+    )  # fmt: skip
+
+
+ANSWERS = downloads._answers  # before the session's fixture takes the network away
+
+
+def assert_is(dataset, arrays):
+    np.testing.assert_array_equal(dataset.train.images, arrays["train_images"])
+    np.testing.assert_array_equal(dataset.train.labels, arrays["train_labels"])
+    np.testing.assert_array_equal(dataset.test.images, arrays["test_images"])
+    np.testing.assert_array_equal(dataset.test.labels, arrays["test_labels"])
+    assert dataset.train.images.dtype == np.uint8 and dataset.train.labels.dtype == np.int32
+
+
+# --- the real MNIST --------------------------------------------------------------------------------------
+
+
+def test_s92_b6_b7_b8_mnist_is_the_published_arrays_in_the_original_order(mnist):
+    assert mnist.train.images.shape == (60_000, 28, 28) and mnist.test.images.shape == (10_000, 28, 28)
+    assert mnist.train.images.dtype == mnist.test.images.dtype == np.uint8
+    assert mnist.train.labels.dtype == mnist.test.labels.dtype == np.int32
+    assert mnist.train.labels[:3].tolist() == [5, 0, 4] and mnist.train.labels[-3:].tolist() == [5, 6, 8]
+    assert mnist.test.labels[:3].tolist() == [7, 2, 1] and mnist.test.labels[-3:].tolist() == [4, 5, 6]
+    assert np.bincount(mnist.train.labels).tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949
+    ]  # fmt: skip
+    assert abs(mnist.train.images.mean() / 255 - 0.1307) < 1e-4
+    assert mnist.class_names == tuple("0123456789") and mnist.num_features == 784
+
+
+def test_s92_b6_the_test_images_are_not_training_images(mnist):
+    digests = [
+        {hashlib.sha256(image.tobytes()).digest() for image in np.asarray(split.images)}
+        for split in (mnist.train, mnist.test)
+    ]
+    assert len(digests[0]) == 60_000 and len(digests[1]) == 10_000
+    assert not digests[0] & digests[1]
+
+
+def test_tfds_knows_the_published_hashes():
+    tfds_mnist = downloads._builder("mnist", Path("/nonexistent"))
+    assert {info.filename: info.checksum for info in tfds_mnist.url_infos.values()} == SHA256
+    for name in downloads.IDX_DATASETS:
+        files = {info.filename for info in downloads._builder(name, Path("/nonexistent")).url_infos.values()}
+        assert files == set(downloads.IDX_FILES.values())
+
+
+# --- roads to a dataset ----------------------------------------------------------------------------------
+
+
+def test_files_are_downloaded_once_and_decoded_arrays_memory_mapped_from_then_on(small):
+    assert_is(small.load(), small.arrays)
+    assert sorted(set(small.requested)) == sorted(SHA256)
+    small.requested.clear()
+    shutil.rmtree(small.data / "downloads")
+    dataset = small.load()
+    assert_is(dataset, small.arrays)
+    assert isinstance(dataset.train.images, np.memmap) and not dataset.train.images.flags.writeable
+    assert not small.requested
+
+
+def test_downloaded_files_serve_again_without_network(small):
+    small.load()
+    small.requested.clear()
+    stored_arrays.remove(small.cache)
+    assert_is(small.load(), small.arrays)
+    assert not small.requested
+
+
+@pytest.mark.parametrize("folder", ["", "mnist"])
+def test_files_in_the_manual_folder_need_no_network(small, folder):
+    shutil.copytree(small.served, small.manual / folder)
+    assert_is(small.load(), small.arrays)
+    assert not small.requested
+
+
+@pytest.mark.parametrize("content", [b"", b"half of it", None])
+def test_a_damaged_download_is_never_used_and_replaced(small, content):
+    small.load()
+    stored_arrays.remove(small.cache)
+    victim = next((small.data / "downloads").rglob("*train-images*.gz"))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-1] + b"!" if content is None else content)
+    assert_is(small.load(), small.arrays)
+    assert victim.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "manifest", "missing", "format"])
+def test_a_damaged_cache_is_named_never_used_and_replaced(small, damage, caplog):
+    small.load()
+    images, manifest = small.cache / "train_images.npy", small.cache / "manifest.json"
+    if damage == "flip":
+        content = bytearray(images.read_bytes())
+        content[5000] ^= 1
+        images.write_bytes(content)
+    elif damage == "truncate":
+        images.write_bytes(images.read_bytes()[:1000])
+    elif damage == "manifest":
+        manifest.write_text(manifest.read_text()[:50])
+    elif damage == "missing":
+        images.unlink()
+    else:
+        manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 0'))
+    assert_is(small.load(), small.arrays)
+    assert str(small.cache) in caplog.text and "damaged" in caplog.text
+    caplog.clear()
+    assert_is(small.load(), small.arrays)
+    assert not caplog.text
+    assert [path.name for path in small.cache.parent.iterdir()] == ["mnist"]
+
+
+def test_an_interrupted_cache_write_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stored_arrays, "sha256", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stored_arrays.write(tmp_path / "cache", {"a": np.zeros(3)}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_processes_at_once_do_no_harm(tmp_path):
+    script = (
+        "import sys; from jaxnaive import data\n"
+        "print(data.load('digits', data_dir=sys.argv[1]).train.labels.sum())"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    sums = {run.communicate()[0] for run in runs}
+    assert len(sums) == 1 and all(run.returncode == 0 for run in runs)
+    assert [path.name for path in (tmp_path / "jaxnaive").iterdir()] == ["digits"]
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_a_run(tmp_path, caplog):
+    (tmp_path / "jaxnaive").write_text("a file in the way")
+    assert len(data.load("digits", data_dir=tmp_path).train.labels) == 1442
+    assert "could not be kept" in caplog.text
+
+
+def test_a_wrong_download_is_refused(small):
+    (small.served / "train-labels-idx1-ubyte.gz").write_bytes(b"<html>please log in</html>")
+    with pytest.raises(ConnectionError, match=r"mnist could not be downloaded; put .* into .*manual"):
+        small.load()
+    assert not small.cache.exists()
+
+
+def test_no_network_is_said_within_seconds_with_names_and_folder(small, caplog):
+    small.server.plugged_in = False
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError) as error:
+        small.load()
+    assert time.perf_counter() - start < downloads.PROBE_SECONDS + 1
+    for word in (*SHA256, str(small.manual), "JAXNAIVE_MANUAL_DIR"):
+        assert word in str(error.value)
+    assert data.load(data_dir=small.data, manual_dir=small.manual).name == "digits"
+    assert "NO MNIST" in caplog.text and len(caplog.records) == 1
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    hung_up = threading.Event()
+    monkeypatch.setattr(downloads, "PROBE_SECONDS", 0.2)
+    reply = SimpleNamespace(status_code=200)
+    monkeypatch.setattr(requests, "head", lambda *_, **__: hung_up.wait(10) and reply)
+    start = time.perf_counter()
+    assert not ANSWERS("http://server/")
+    assert time.perf_counter() - start < 2
+    hung_up.set()
+
+
+@pytest.mark.parametrize(("status", "answers"), [(200, True), (403, True), (503, False)])
+def test_a_server_in_trouble_does_not_count(monkeypatch, status, answers):
+    monkeypatch.setattr(requests, "head", lambda *_, **__: SimpleNamespace(status_code=status))
+    assert ANSWERS("http://server/") is answers
+
+
+def test_other_builders_say_that_they_need_tensorflow(monkeypatch, tmp_path):
+    monkeypatch.setattr(downloads.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(data, "check_name", lambda name: None)
+    with pytest.raises(ImportError, match=r"cifar10: .* pip install 'jaxnaive\[tensorflow\]'"):
+        data.load("cifar10", data_dir=tmp_path)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_before_tfds_is_imported():
+    script = (
+        "import sys; from jaxnaive import data\n"
+        "try: data.load('fashon-mnist')\n"
+        "except ValueError as error: print(error, 'tensorflow_datasets' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "got 'fashon-mnist'" in out and "did you mean 'fashion_mnist'? False" in out
+
+
+@pytest.mark.parametrize("name", ["digits/../../precious", "mnist/", "../mnist", "emnist/..", ""])
+def test_a_name_is_never_a_path_out_of_the_cache(tmp_path, name):
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(ValueError, match="which is neither a name nor"):
+        data.load(name, data_dir=tmp_path)
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_digits_are_split_by_class_and_the_same_every_time(digits):
+    assert digits.train.images.shape == (1442, 8, 8) and digits.test.images.shape == (355, 8, 8)
+    from sklearn.datasets import load_digits
+
+    whole: Any = load_digits()
+    np.testing.assert_array_equal(np.bincount(digits.test.labels), np.bincount(whole.target) // data.HELD_OUT)
+    np.testing.assert_array_equal(
+        np.bincount(digits.train.labels) + np.bincount(digits.test.labels), np.bincount(whole.target)
+    )
+    np.testing.assert_allclose(digits.train.images[0], whole.images[0] * 255 / 16, atol=0.5)
+
+
+def test_an_npz_of_ones_own(tmp_path):
+    images, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    dataset = data.load(str(tmp_path / "mine.npz"))
+    assert dataset.name == "mine" and len(dataset.train.labels) == 16 and len(dataset.test.labels) == 4
+    np.savez(tmp_path / "keras.npz", x_train=images, y_train=labels, x_test=images[:5], y_test=labels[:5])
+    assert len(data.load(str(tmp_path / "keras.npz")).test.labels) == 5
+    np.save(tmp_path / "array.npy", images)
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    with pytest.raises(ValueError, match=r"not an \.npz file"):
+        data.load(str(tmp_path / "array.npz"))
+    np.savez(tmp_path / "other.npz", a=images)
+    with pytest.raises(ValueError, match=r"got arrays \['a'\], expected"):
+        data.load(str(tmp_path / "other.npz"))
+    (tmp_path / "no.npz").write_bytes(b"PK no")
+    with pytest.raises(ValueError, match=r"not an \.npz file"):
+        data.load(str(tmp_path / "no.npz"))
+    np.savez(tmp_path / "objects.npz", images=np.array([None]), labels=labels)
+    with pytest.raises(ValueError, match=r"not an \.npz file of plain arrays"):
+        data.load(str(tmp_path / "objects.npz"))
+
+
+# --- refused at the door ---------------------------------------------------------------------------------
+
+IMAGES, LABELS = np.zeros((10, 4), np.uint8), np.arange(10) % 2
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES, LABELS[:9], "got 10 images and 9 labels"),
+        (IMAGES, LABELS - 1, "labels: got -1, expected 0 to"),
+        (IMAGES, LABELS * 10**9, "labels: got 1000000000, expected 0 to 65535"),
+        (IMAGES, LABELS * 2**32, "labels: got 4294967296, expected 0 to 65535"),
+        (IMAGES, LABELS.astype(float), "labels: got float64"),
+        (IMAGES, np.eye(10, dtype=int), r"labels: got int64 of shape \(10, 10\)"),
+        (IMAGES, ["a"] * 10, "labels: got <U1"),
+        (np.full((10, 4), np.nan), LABELS, "images: got NaN or infinity in 40 places"),
+        (np.full((10, 4), np.inf), LABELS, "images: got NaN or infinity"),
+        (np.full((10, 4), 1e300), LABELS, "images: got NaN or infinity"),
+        (np.full((10, 4), 256), LABELS, "images: got integers from 256 to 256, expected grey values"),
+        (IMAGES[:0], LABELS[:0], r"images: got shape \(0, 4\)"),
+        (IMAGES[:, :0], LABELS, r"images: got shape \(10, 0\)"),
+        (IMAGES[:, 0], LABELS, r"images: got shape \(10,\)"),
+        ([[1, 2], [3]], [0, 1], "images: got a ragged list"),
+        (IMAGES.astype(complex), LABELS, "images: got complex128"),
+        (IMAGES[:4], [0, 1, 0, 1], "got 4 examples and no test set"),
+    ],
+)
+def test_b4_b5_b8_bad_arrays_are_refused(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        data.from_arrays(images, labels)
+
+
+def test_b8_a_test_set_unlike_the_training_set_is_refused():
+    with pytest.raises(
+        ValueError, match=r"test images: got uint8 of shape \(3,\) each, expected uint8 of shape"
+    ):
+        data.from_arrays(IMAGES, LABELS, IMAGES[:, :3], LABELS)
+    with pytest.raises(ValueError, match="test images: got float32"):  # the one divided by 255, the other not
+        data.from_arrays(IMAGES, LABELS, IMAGES / 255, LABELS)
+    with pytest.raises(ValueError, match="only one of test_images and test_labels"):
+        data.from_arrays(IMAGES, LABELS, IMAGES)
+    with pytest.raises(ValueError, match="labels: got 1, expected 0 to 0"):
+        data.from_arrays(IMAGES, LABELS, class_names=["only"])
+
+
+def test_integers_become_grey_values_and_floats_stay():
+    dataset = data.from_arrays(IMAGES.astype(np.int64), LABELS, class_names=["a", "b"])
+    assert dataset.train.images.dtype == np.uint8 and dataset.train.labels.dtype == np.int32
+    assert dataset.class_names == ("a", "b")
+    floats = np.random.default_rng(0).normal(size=(10, 4))
+    np.testing.assert_array_equal(
+        data.from_arrays(floats, LABELS).train.images[0], floats[0].astype(np.float32)
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (idx(IMAGES)[:-9], "not a whole gzip file"),
+        (b"plain", "not a whole gzip file"),
+        (idx(IMAGES)[:-6] + b"\0\0\0\0\0\0", "not a whole gzip file"),
+        (zipped(b""), "starts with 0x, expected 0x000008"),
+        (zipped(b"\0\0\x0d\2" + bytes(48)), "starts with 0x00000d02"),
+        (zipped(b"\0\0\x08\3" + bytes(8)), "fewer than its header"),
+        (
+            zipped(struct.pack(">BBBBII", 0, 0, 8, 2, 10, 5) + bytes(40)),
+            r"40 bytes .* 50, as shape \(10, 5\)",
+        ),
+        (
+            zipped(struct.pack(">BBBBII", 0, 0, 8, 2, 10, 3) + bytes(40)),
+            r"40 bytes .* 30, as shape \(10, 3\)",
+        ),
+    ],
+)
+def test_idx_files_that_are_not_whole_are_refused(tmp_path, content, message):
+    path = tmp_path / "file.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        downloads.read_idx(path)
+
+
+def test_idx_files_are_read(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    (tmp_path / "file.gz").write_bytes(idx(array))
+    np.testing.assert_array_equal(downloads.read_idx(tmp_path / "file.gz"), array)
+
+
+@pytest.mark.parametrize("how", ["truncated", "another dataset's"])
+def test_a_wrong_file_in_the_manual_folder_is_named(small, how):
+    shutil.copytree(small.served, small.manual)
+    victim = small.manual / "t10k-images-idx3-ubyte.gz"
+    victim.write_bytes(victim.read_bytes()[:-1] if how == "truncated" else idx(IMAGES))
+    with pytest.raises(ValueError, match=f"{victim} is not mnist's, or not whole: its sha256 is"):
+        small.load()

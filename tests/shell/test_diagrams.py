@@ -1,0 +1,94 @@
+"""Drawn graphs: nothing overlaps, values flow one way, and the files are pictures."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxnaive import graph, jaxprs, layers, optimizers, training
+from jaxnaive.batches import Batch
+from jaxnaive.pictures import diagrams
+
+RECIPE = training.Recipe(layers.mlp(6, 5, 3), optimizers.sgd(0.1))
+
+
+def loss(params, images, labels, weight):
+    return training.mean_loss(params, Batch(images, labels, weight), RECIPE)
+
+
+def traced_loss():
+    images, labels = jnp.zeros((4, 6)), jnp.zeros(4, jnp.int32)
+    return jaxprs.trace(loss, RECIPE.model.init(jax.random.key(0)), images, labels, jnp.ones(4))
+
+
+def shown(traced):
+    return [place for place, node in enumerate(traced.nodes) if not graph.is_number(node)]
+
+
+def test_the_layout_has_every_node_once_no_two_overlap_and_edges_go_down():
+    traced = traced_loss()
+    assert 20 <= len(shown(traced)) <= 50
+    sizes = {place: 1 + 0.1 * len(graph.label(traced, traced.nodes[place])) for place in shown(traced)}
+    positions = diagrams.layout(traced, sizes, gap=0.25)
+    layer = {point.item: point.layer for point in positions if isinstance(point.item, int)}
+    at = {point.item: place for point, place in positions.items() if isinstance(point.item, int)}
+    assert sorted(layer) == shown(traced)
+    for one, other in itertools.combinations(layer, 2):
+        if layer[one] == layer[other]:
+            assert abs(at[one] - at[other]) >= (sizes[one] + sizes[other]) / 2 + 0.25 - 1e-9
+    for place in shown(traced):
+        for operand in traced.nodes[place].operands:
+            if operand.node in layer:
+                assert layer[operand.node] < layer[place]
+
+
+def test_a_long_edge_has_a_bend_in_every_layer_it_passes():
+    traced = jaxprs.trace(lambda x: jnp.sin(jnp.sin(jnp.sin(x))) + x, 1.0)
+    bends = [
+        point
+        for point in diagrams.layout(traced, dict.fromkeys(shown(traced), 1.0), 0.2)
+        if isinstance(point.item, tuple)
+    ]
+    assert sorted(point.layer for point in bends) == [1, 2, 3]
+
+
+def test_edges_that_need_not_cross_do_not():
+    def f(a, b, c, d):
+        return jnp.sin(d), jnp.sin(c), jnp.sin(b), jnp.sin(a)
+
+    traced = jaxprs.trace(f, 1.0, 1.0, 1.0, 1.0)
+    at = {
+        point.item: place
+        for point, place in diagrams.layout(traced, dict.fromkeys(shown(traced), 1.0), 0.2).items()
+    }
+    for sine in range(4, 8):
+        (argument,) = (operand.node for operand in traced.nodes[sine].operands)
+        assert at[sine] == pytest.approx(at[argument])
+
+
+@pytest.mark.parametrize("to_the_right", [False, True])
+def test_png_and_svg_are_written_and_the_svg_has_all_the_words(tmp_path, to_the_right):
+    traced = jaxprs.trace(lambda x, w: jnp.sin(x * w) + 2, 1.0, 1.0)
+    png, svg = tmp_path / "graph.png", tmp_path / "graph.svg"
+
+    def text(node, slot):
+        return diagrams.EdgeText(f"value {node} {slot}", f"gradient {node} {slot}")
+
+    diagrams.draw([png, svg], traced, text, "a title", to_the_right)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    words = svg.read_text()
+    for word in ("a title", "sin", "mul", "add(_, 2)", "value 3 0", "gradient 2 1"):
+        assert f"<!-- {word} -->" in words
+
+
+def test_a_picture_is_the_same_every_time(tmp_path):
+    traced = traced_loss()
+    for name in ("one.png", "two.png"):
+        diagrams.draw([tmp_path / name], traced)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def test_a_function_that_does_nothing_can_be_drawn(tmp_path):
+    diagrams.draw([tmp_path / "nothing.png"], jaxprs.trace(lambda x: x, 1.0))
+    assert (tmp_path / "nothing.png").exists()

@@ -1,0 +1,97 @@
+"""The network of a finished run: what it is, and which runs are refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from experiments import mnist
+from jaxnaive import data, networks, runs, training
+from jaxnaive.disk import checkpoints
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    result = mnist.main(mnist.Options(dataset="digits", hidden=(8, 7), epochs=2, batch_size=100, out=out))
+    return out, result
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    out, _ = finished
+    for name in ("config.json", "certificate.json", "params.safetensors"):
+        (tmp_path / name).write_bytes((out / name).read_bytes())
+    return tmp_path
+
+
+def test_s45_it_is_the_network_that_was_trained(finished):
+    out, result = finished
+    network = networks.load(out)
+    assert network.image_shape == (8, 8) and network.class_names == tuple("0123456789")
+    dataset = networks.load_dataset(network)
+    logits = training.predict(network.params, dataset.test.images, network.model)
+    expected = training.predict(result.params, dataset.test.images, network.model)
+    np.testing.assert_array_equal(logits, expected)
+    assert np.mean(logits.argmax(axis=1) == dataset.test.labels) == pytest.approx(result.accuracy)
+
+
+def test_it_needs_no_dataset(folder, monkeypatch):
+    monkeypatch.setattr(data, "load", None)
+    assert jax.tree.map(np.shape, networks.load(folder).params)[0] == {"w": (64, 8), "b": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), runs.RefusedError, "there is no run"),
+        (lambda folder: (folder / "config.json").write_text("{"), ValueError, "not a configuration"),
+        (lambda folder: (folder / "certificate.json").unlink(), runs.RefusedError, "not complete"),
+        (lambda folder: (folder / "certificate.json").write_text("[]"), runs.RefusedError, "not complete"),
+        (
+            lambda folder: (folder / "params.safetensors").unlink(),
+            checkpoints.DamagedError,
+            "not what was certified; --resume --out .* makes it again",
+        ),
+        (
+            lambda folder: checkpoints.save_params(
+                folder / "params.safetensors",
+                {
+                    name: array + np.float32(1e-6)
+                    for name, array in safetensors.numpy.load_file(folder / "params.safetensors").items()
+                },
+            ),
+            checkpoints.DamagedError,
+            "not what was certified",
+        ),
+    ],
+)
+def test_a_folder_that_holds_no_finished_run_is_refused(folder, damage, error, message):
+    damage(folder)
+    with pytest.raises(error, match=message):
+        networks.load(folder)
+
+
+def change(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+
+
+def test_a_run_of_another_format_or_of_another_network_is_refused(folder):
+    change(folder, format=2)
+    with pytest.raises(ValueError, match="got a run of format 2, expected 1; another jaxnaive wrote it"):
+        networks.load(folder)
+    change(folder, format=1, hidden=[9, 7])
+    with pytest.raises(ValueError, match=r"got 0.b float32\[8\], expected 0.b float32\[9\]"):
+        networks.load(folder)
+    change(folder, hidden=None)
+    with pytest.raises(ValueError, match=r"config.json: not of a run of this version"):
+        networks.load(folder)
+
+
+def test_other_data_than_it_was_trained_on_is_refused(folder):
+    change(folder, fingerprint="00000000")
+    with pytest.raises(ValueError, match=r"digits: got the data \w{8}, but .* was trained on 00000000"):
+        networks.load_dataset(networks.load(folder))

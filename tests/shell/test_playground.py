@@ -1,0 +1,269 @@
+"""The drawing pad, in a browser without a screen: the network's own numbers, and digits by hand."""
+
+import base64
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from strokes import OTHER, PLAIN, SLANTED, strokes
+
+from experiments import playground as experiment
+from jaxnaive import command, layers, networks, training
+from jaxnaive.networks import handwriting
+from jaxnaive.pages import playground
+
+STYLES = {  # size, and corner, in the pad
+    "plain": (PLAIN, 0.7, 0.15, 0.15),
+    "slanted": (SLANTED, 0.95, 0.02, 0.02),
+    "other, small in a corner": (OTHER, 0.4, 0.55, 0.05),
+}
+RECOGNISED = 27  # of 30
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for name in (
+        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-sync", "no-first-run",
+        "disable-background-networking", "disable-component-update", "window-size=1280,1000",
+        f"user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):  # fmt: skip
+        options.add_argument(f"--{name}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # The driver is given, so that none is looked for or downloaded.
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def network(mnist_run):
+    return networks.load(mnist_run)
+
+
+@pytest.fixture
+def pad(browser, mnist_run, tmp_path_factory):
+    """The page of the default run, freshly opened."""
+    page = experiment.main(experiment.Options(run=mnist_run))
+    browser.get(page.as_uri())
+    yield browser
+    assert not browser.get_log("browser")
+
+
+def draw(browser, lines, kind="mouse"):
+    """Move a pointer along strokes, and wait for what is shown."""
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    box = browser.execute_script(
+        "const box = document.querySelector('#pad').getBoundingClientRect();"
+        "return [box.left, box.top, box.width, box.height]"
+    )
+    builder = ActionBuilder(browser, mouse=PointerInput(kind, kind), duration=0)
+    pointer = builder.pointer_action
+    for points in lines:
+        at = [(round(box[0] + x * box[2]), round(box[1] + y * box[3])) for x, y in points]
+        pointer.move_to_location(*at[0])
+        pointer.pointer_down()
+        for point in at[1:]:
+            pointer.move_to_location(*point)
+        pointer.pointer_up()
+    builder.perform()
+    settle(browser)
+
+
+def settle(browser):
+    browser.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"
+    )
+
+
+def click(browser, selector):
+    browser.find_element("css selector", selector).click()
+    settle(browser)
+
+
+def said(browser):
+    return browser.find_element("id", "answer").text
+
+
+def python_and_page(browser, ink):
+    """The same ink through the two normalisations."""
+    theirs = browser.execute_script(
+        "const [ink, width, height] = arguments; return Array.from(jaxnaive.normalise(ink, width, height))",
+        ink.ravel().tolist(), ink.shape[1], ink.shape[0],
+    )  # fmt: skip
+    return handwriting.normalise(ink).astype(int), np.reshape(theirs, (28, 28))
+
+
+def test_s45_the_pages_network_is_the_trained_one(pad, network, mnist):
+    images = np.asarray(mnist.test.images[:200]).reshape(200, 784)
+    theirs = pad.execute_script(
+        "return arguments[0].map(image => jaxnaive.activations(image).map(layer => Array.from(layer)))",
+        images.tolist(),
+    )
+    sizes = (784, *(layer["b"].size for layer in network.params))
+    x = jnp.asarray(images.astype(np.float32) / 255)
+    hidden, logits = layers.activations(layers.mlp_layers(*sizes), network.params, x)
+    np.testing.assert_allclose([one[0] for one in theirs], hidden, atol=1e-4, rtol=0)
+    np.testing.assert_allclose([one[1] for one in theirs], logits, atol=1e-4, rtol=0)
+    expected = training.predict(network.params, images, network.model)
+    np.testing.assert_allclose([one[1] for one in theirs], expected, atol=1e-4, rtol=0)
+    one = pad.execute_script(
+        "const logits = jaxnaive.logits(arguments[0]);"
+        "return [logits, jaxnaive.softmax(logits)].map(values => Array.from(values))",
+        images[0].tolist(),
+    )
+    np.testing.assert_allclose(one, [expected[0], layers.softmax(expected[0])], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (200, 150), (13, 90), (90, 13), (1, 1), (40, 40)])
+def test_the_page_normalises_as_python_does(pad, shape):
+    rng = np.random.default_rng(sum(shape))
+    ink = rng.random(shape) * (rng.random(shape) < 0.4)
+    ink[shape[0] // 2, shape[1] // 2] = 1  # so that there is some
+    ink[: shape[0] // 5] = 0
+    ours, theirs = python_and_page(pad, ink)
+    assert ours.max() > 0 and abs(ours - theirs).max() <= 1
+
+
+def test_the_page_normalises_as_python_does_where_the_centre_is_between_two_pixels(pad):
+    ink = np.zeros((60, 60))
+    ink[7:47, 11:41] = 1
+    ours, theirs = python_and_page(pad, ink)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_thirty_digits_by_hand_are_recognised_and_few_of_them_without_the_normalisation(pad):
+    wrong, small = [], 0
+    for style, (digits, scale, left, top) in STYLES.items():
+        for digit, drawn in enumerate(digits):
+            if style != "plain" or digit:
+                click(pad, "#clear")
+            draw(pad, strokes(drawn, scale, left, top))
+            if f"It says {digit}," not in said(pad):
+                wrong.append(f"{digit}, {style}: {said(pad)}")
+            if "corner" in style:
+                click(pad, "#normalised")
+                small += f"It says {digit}," in said(pad)
+                click(pad, "#normalised")
+    assert 30 - len(wrong) >= RECOGNISED, wrong
+    assert small <= 5  # of 10
+
+
+def test_a_finger_draws_what_is_seen_and_what_predict_would_see(pad, network, tmp_path):
+    draw(pad, strokes(SLANTED[3], 0.6, 0.3, 0.2), kind="touch")
+    ink = np.reshape(pad.execute_script("return Array.from(jaxnaive.readInk())"), (420, 420))
+    seen = np.reshape(
+        pad.execute_script(
+            "const seen = document.querySelector('#seen').getContext('2d');"
+            "return Array.from(seen.getImageData(0, 0, 28, 28).data)"
+        ),
+        (28, 28, 4),
+    )
+    assert (seen[..., 3] == 255).all() and abs(
+        seen[..., 0] - handwriting.normalise(ink).astype(int)
+    ).max() <= 1
+    picture = pad.execute_script("return document.querySelector('#pad').toDataURL()").partition(",")[2]
+    (tmp_path / "three.png").write_bytes(base64.b64decode(picture))
+    saved = handwriting.normalise(handwriting.find_ink(handwriting.read(tmp_path / "three.png")))
+    assert abs(seen[..., 0] - saved.astype(int)).mean() < 3
+    logits = training.predict(network.params, saved[None], network.model)
+    assert said(pad).startswith("It says 3,") and int(logits.argmax()) == 3
+    rows = [row.text.split() for row in pad.find_elements("css selector", "tr")]
+    assert [row[0] for row in rows] == list("0123456789")
+    assert sum(float(row[1]) for row in rows) == pytest.approx(100, abs=0.5)
+    assert (
+        pad.find_element("css selector", ".hidden p")
+        .text.split(" ", 1)[1]
+        .startswith("of 512 units are above")
+    )
+
+
+def test_strokes_are_undone_and_cleared_and_an_empty_pad_says_nothing(pad):
+    assert said(pad) == "Draw one on the pad."
+    assert not pad.find_element("id", "undo").is_enabled()
+    draw(pad, strokes(OTHER[9]))
+    click(pad, "#undo")
+    one_stroke = pad.execute_script("return jaxnaive.readInk().reduce((a, b) => a + b)")
+    click(pad, "#clear")
+    assert said(pad) == "Draw one on the pad."
+    draw(pad, strokes(OTHER[9])[:1])
+    assert pad.execute_script("return jaxnaive.readInk().reduce((a, b) => a + b)") == pytest.approx(
+        one_stroke
+    )
+    click(pad, "#undo")
+    assert said(pad) == "Draw one on the pad." and "%" not in pad.find_element("css selector", "tr").text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_in_light_and_dark(pad, scheme):
+    size = {"width": 375, "height": 812, "deviceScaleFactor": 2, "mobile": True}
+    pad.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    pad.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    try:
+        width, page, text = pad.execute_script(
+            "const style = getComputedStyle(document.body);"
+            "return [document.documentElement.scrollWidth, style.backgroundColor, style.color]"
+        )
+        assert width == 375
+        grey = [int(colour[4:-1].split(",")[0]) for colour in (page, text)]
+        assert grey[0] > 200 > 50 > grey[1] if scheme == "light" else grey[0] < 50 < 200 < grey[1]
+        draw(pad, strokes(SLANTED[2]), kind="touch")
+        assert said(pad).startswith("It says 2,")
+    finally:
+        pad.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        pad.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def made(tmp_path, *hidden, names=tuple("0123456789"), image_shape=(28, 28)):
+    """A network that was never trained."""
+    model = layers.mlp(int(np.prod(image_shape)), *hidden, len(names))
+    return networks.Network(tmp_path, {}, model, model.init(jax.random.key(0)), image_shape, names)
+
+
+@pytest.mark.parametrize("hidden", [(), (40, 12, 9)])
+def test_a_network_may_have_any_number_of_layers_and_any_class_names(browser, tmp_path, hidden):
+    names = ("</script><b>", "'\"", "{{ x }}")
+    network = made(tmp_path, *hidden, names=names, image_shape=(28, 28, 1))
+    (tmp_path / "page.html").write_text(playground.to_html(network))
+    browser.get((tmp_path / "page.html").as_uri())
+    image = np.random.default_rng(0).integers(0, 256, (1, 784), np.uint8)
+    theirs = browser.execute_script("return Array.from(jaxnaive.logits(arguments[0]))", image[0].tolist())
+    ours = training.predict(network.params, image, network.model)[0]
+    np.testing.assert_allclose(theirs, ours, atol=1e-4, rtol=0)
+    draw(browser, strokes(PLAIN[0]))
+    assert tuple(cell.text for cell in browser.find_elements("tag name", "th")) == names
+    assert len(browser.find_elements("class name", "hidden")) == len(hidden)
+    assert not browser.get_log("browser")
+
+
+def test_the_page_is_one_small_file(tmp_path):
+    page = playground.to_html(made(tmp_path, 512))
+    assert len(page.encode()) < 3e6
+    assert not any(word in page for word in ("http:", "https:", "src=", "href=", "@import", "url(", "fetch("))
+
+
+def test_a_network_for_other_images_and_a_folder_as_page_are_refused(tmp_path, monkeypatch):
+    options = experiment.Options(run=tmp_path)
+    monkeypatch.setattr(networks, "load", lambda folder: made(tmp_path, 3, image_shape=(8, 8)))
+    with pytest.raises(
+        command.UsageError, match=r"got a network for images of 8 x 8, expected 28 x 28; train"
+    ):
+        experiment.main(options)
+    monkeypatch.setattr(networks, "load", lambda folder: made(tmp_path, 3))
+    with pytest.raises(
+        command.UsageError, match=r"out: got the folder .*, expected a file, such as .*/playground.html"
+    ):
+        experiment.main(experiment.Options(run=tmp_path, out=tmp_path))
+    assert not list(tmp_path.iterdir())
+    assert experiment.main(options) == tmp_path / "playground.html"
