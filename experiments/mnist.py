@@ -33,6 +33,7 @@ class Options:
     """Train a network on a dataset, and test it."""
 
     job: OmitArgPrefixes[Job] = field(default_factory=Job)
+    """what to train"""
     stop_at_loss: float = 0.0
     """stop after the epoch whose mean loss is below this"""
     data_dir: DataDir = None

@@ -34,7 +34,7 @@ ADDED_LATER = {"label_smoothing", "precision"}  # stored jobs from before have t
 
 @dataclass(frozen=True)
 class Job:
-    """What to train. What is ``None`` is settled by :func:`settle`."""
+    """What to train, in the words of a command line. :func:`settle` fills in what is ``None``."""
 
     dataset: str | None = None
     """mnist, fashion_mnist, kmnist, digits, another dataset of tfds, or an .npz file; default: mnist, or

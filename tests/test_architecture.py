@@ -1,106 +1,168 @@
-"""The two halves: a functional core that reads from top to bottom, and a shell that it does not know."""
+"""The house: every file of ``jaxnaive`` is core and every folder shell, as the places of the files say."""
 
 import ast
+import io
 import subprocess
 import sys
+import tokenize
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import jaxnaive
 
-PACKAGE = Path(__file__).parent.parent / "jaxnaive"
-CORE = (
-    "tensors",
-    "operations",
-    "geometry",
-    "graph",
-    "backprop",
-    "layers",
-    "losses",
-    "optimizers",
-    "batches",
-    "training",
-    "ensembles",
-    "parallel",
-)  # in reading order: each imports from its left
-SHELL = (
-    "files",
-    "array_cache",
-    "downloads",
-    "data",
-    "checkpoints",
-    "runs",
-    "certificates",
-    "trained",
-    "exports",
-    "handwriting",
-    "pages",
-    "playground",
-    "figures",
-    "plots",
-    "drawings",
-    "diagrams",
-    "timing",
-    "report",
-    "compile_cache",
-    "garbage",
-    "choices",
-    "command",
-)
-IMPURE = {
-    "os",
-    "sys",
-    "io",
-    "pathlib",
-    "logging",
-    "tempfile",
-    "shutil",
-    "time",
-    "threading",
-    "requests",
-    "tqdm",
-}
-EXCEPTED = {"ensembles": {"os"}}  # for the number of cores
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxnaive"
+SOURCES = {path: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+CORE = [path for path in SOURCES if path.parent == PACKAGE and path.name != "__init__.py"]
+SHELL = [path for path in SOURCES if path.parent != PACKAGE]
+CORE_OF_THE_CORE = ("layers", "losses", "optimizers", "batches", "training")
+OUTSIDE = {  # modules by which a program touches files, network, terminal, clock, threads or other processes
+    "asyncio", "atexit", "concurrent", "ctypes", "datetime", "fcntl", "gc", "glob", "http", "io",
+    "logging", "mmap", "multiprocessing", "os", "pathlib", "pickle", "platform", "random", "requests",
+    "resource", "select", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading", "time",
+    "tqdm", "tyro", "urllib", "warnings",
+}  # fmt: skip
+OUTSIDE_CALLS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals", "setattr"}
 
 
-def imported(module):
-    """The jaxnaive modules and the other top-level packages that a module imports."""
-    ours, others = set(), set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+def short(path):
+    return str(path.relative_to(ROOT))
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def imported(path):
+    """The full names of all that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(SOURCES[path])):
         if isinstance(node, ast.Import):
-            others |= {name.name.split(".")[0] for name in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            if node.module == "jaxnaive":
-                ours |= {name.name for name in node.names}
-            elif node.module and node.module.startswith("jaxnaive."):
-                ours.add(node.module.split(".")[1])
-            else:
-                others.add((node.module or "").split(".")[0])
-    return ours, others
+            assert node.level == 0, f"{short(path)}: a relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                names.add(full if full in MODULES else node.module)
+    return names
 
 
-def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", *CORE, *SHELL}
-
-
-@pytest.mark.parametrize("module", CORE)
-def test_the_core_is_pure_and_imports_only_what_stands_before_it(module):
-    ours, others = imported(module)
-    assert ours <= set(CORE[: CORE.index(module)])
-    assert not (others & IMPURE) - EXCEPTED.get(module, set())
-    calls = {
-        node.func.id
-        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+def code_lines(source):
+    """The numbers of the lines that are neither blank, nor comment, nor docstring."""
+    docstrings = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            docstrings |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    layout = {
+        tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
+    }  # fmt: skip
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    lines = {
+        line
+        for token in tokens
+        if token.type not in layout
+        for line in range(token.start[0], token.end[0] + 1)
     }
-    assert not calls & {"print", "open", "input", "exec", "eval"}
+    return lines - docstrings
 
 
-@pytest.mark.parametrize("module", SHELL)
-def test_the_shell_has_no_cycles(module):
-    ours, _ = imported(module)
-    assert ours <= {*CORE, *SHELL[: SHELL.index(module)]}
+def functions(path):
+    """Every function of a file, with its number of code lines."""
+    lines = code_lines(SOURCES[path])
+    for node in ast.walk(ast.parse(SOURCES[path])):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, len(lines & set(range(node.lineno, (node.end_lineno or 0) + 1)))
+
+
+@pytest.mark.parametrize("path", CORE, ids=short)
+def test_a_core_file_imports_no_shell_and_nothing_that_touches_the_outside(path):
+    names = imported(path)
+    ours = {name for name in names if name.split(".")[0] == "jaxnaive"}
+    assert {MODULES[name] for name in ours} <= set(CORE), ours
+    assert not {name.split(".")[0] for name in names} & OUTSIDE
+
+
+@pytest.mark.parametrize("path", CORE, ids=short)
+def test_a_core_file_calls_nothing_that_touches_the_outside_and_changes_no_global(path):
+    for node in ast.walk(ast.parse(SOURCES[path])):
+        assert not isinstance(node, ast.Global)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in OUTSIDE_CALLS
+
+
+@pytest.mark.parametrize("path", CORE, ids=short)
+def test_no_function_of_a_core_file_changes_a_value_of_the_module(path):
+    """Such as ``TABLE[key] = value``, ``TABLE.update(...)`` or ``TABLE.append(...)`` inside a function."""
+    tree = ast.parse(SOURCES[path])
+    module_values = {
+        target.id
+        for node in tree.body
+        for target in getattr(node, "targets", [getattr(node, "target", None)])
+        if isinstance(target, ast.Name)
+    }
+    changing = {"update", "append", "extend", "add", "insert", "pop", "clear", "setdefault", "remove"}
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+                changed = node.value
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                changed = node.func.value if node.func.attr in changing else None
+            else:
+                continue
+            assert not (isinstance(changed, ast.Name) and changed.id in module_values), (
+                f"{function.name}, line {node.lineno}"
+            )
+
+
+def test_imports_have_no_cycle_and_none_leads_to_the_experiments():
+    names = {name: imported(path) for name, path in MODULES.items()}
+    for name, others in names.items():
+        assert not {other.split(".")[0] for other in others} & {"experiments", "tests"}, name
+    ours = {
+        name: {other for other in others if other in MODULES and other != "jaxnaive"}
+        for name, others in names.items()
+        if name != "jaxnaive"  # which names them all, for type checkers
+    }
+    assert list(TopologicalSorter(ours).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("path", CORE, ids=short)
+def test_a_core_file_and_its_functions_are_short(path):
+    assert len(code_lines(SOURCES[path])) <= 250
+    assert not [(name, count) for name, count in functions(path) if count > 30]
+
+
+@pytest.mark.parametrize("path", SHELL, ids=short)
+def test_functions_of_the_shell_are_short_too(path):
+    assert not [(name, count) for name, count in functions(path) if count > 30]
+
+
+def test_the_core_of_the_core_is_read_in_one_sitting():
+    assert sum(len(code_lines(SOURCES[PACKAGE / f"{name}.py"])) for name in CORE_OF_THE_CORE) <= 400
+
+
+def test_the_rules_see_what_they_forbid(tmp_path):
+    """The negative control of this file."""
+    bad = PACKAGE / "bad.py"
+    SOURCES[bad] = "import os\nfrom jaxnaive.disk import files\nT = {}\n\ndef f(x):\n    T[x] = print(x)\n"
+    try:
+        for test in (
+            test_a_core_file_imports_no_shell_and_nothing_that_touches_the_outside,
+            test_a_core_file_calls_nothing_that_touches_the_outside_and_changes_no_global,
+            test_no_function_of_a_core_file_changes_a_value_of_the_module,
+        ):
+            with pytest.raises(AssertionError):
+                test(bad)
+    finally:
+        del SOURCES[bad]
 
 
 def modules_after(script):
@@ -116,26 +178,32 @@ def modules_after(script):
 def test_importing_jaxnaive_imports_its_modules_where_they_are_used():
     alone, used = modules_after("import jaxnaive"), modules_after("import jaxnaive as jn\njn.training")
     assert not {name for name in alone if name.startswith(("jaxnaive.", "jax", "numpy"))} - {"jaxnaive"}
-    needed = ("training", "batches", "losses", "layers", "optimizers", "operations")
+    needed = ("training", "batches", "losses", "layers", "optimizers", "operations", "products")
     assert {name for name in used if name.startswith("jaxnaive.")} == {f"jaxnaive.{name}" for name in needed}
     with pytest.raises(AttributeError, match="module 'jaxnaive' has no attribute 'trainin'"):
         _ = jaxnaive.trainin
-    assert set(CORE) <= set(jaxnaive.__all__) <= {*CORE, *SHELL}
+
+
+def test_the_names_that_editors_see_are_those_of_the_files_and_folders():
+    tree = ast.parse(SOURCES[PACKAGE / "__init__.py"])
+    (listed,) = (
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "jaxnaive"
+    )
+    assert [alias.name for alias in listed.names] == dir(jaxnaive)
+    docstring = ast.get_docstring(tree) or ""
+    assert all(f"``{name}``" in docstring for name in dir(jaxnaive))
 
 
 def test_importing_all_of_jaxnaive_imports_nothing_heavy():
-    modules = modules_after("import jaxnaive as jn\n[getattr(jn, name) for name in jn.__all__]")
+    modules = modules_after(
+        "import importlib, pkgutil, jaxnaive\n"
+        "for module in pkgutil.walk_packages(jaxnaive.__path__, 'jaxnaive.'):\n"
+        "    if module.name != 'jaxnaive.command.options':\n"  # of command lines, written for tyro
+        "        importlib.import_module(module.name)"
+    )
     heavy = {
-        "tensorflow",
-        "tensorflow_datasets",
-        "sklearn",
-        "matplotlib",
-        "optax",
-        "tyro",
-        "tqdm",
-        "requests",
-        "jinja2",
-        "PIL",
-    }
-    assert {f"jaxnaive.{name}" for name in jaxnaive.__all__} <= modules
+        "tensorflow", "tensorflow_datasets", "scipy", "sklearn", "matplotlib", "optax", "tyro", "tqdm",
+        "requests", "jinja2", "PIL",
+    }  # fmt: skip
+    assert set(MODULES) - {"jaxnaive.command.options"} <= modules
     assert not heavy & modules

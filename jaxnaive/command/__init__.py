@@ -31,7 +31,7 @@ Options = TypeVar("Options")
 
 
 class UsageError(ValueError):
-    """An option has a value that it cannot have."""
+    """An option has an impossible value."""
 
 
 class MissedError(Exception):
@@ -48,10 +48,11 @@ def run(
     Args:
       main: the experiment.
       options: a frozen dataclass; its docstrings are the help.
-      defaults: given the options, others to take the place of the defaults where nothing was said; such as
-        those of a run that is resumed.
+      defaults: of the options as they were given, the values of those that were not; such as the options of a
+        run that is resumed. ``None`` leaves the defaults as they are.
     """
-    logging.getLogger("jaxnaive").addHandler(_stderr_handler())
+    handler = _stderr_handler()
+    logging.getLogger("jaxnaive").addHandler(handler)
     garbage.freeze_imported_objects()
     try:
         compile_cache.use()
@@ -62,30 +63,32 @@ def run(
         _fail("interrupted", 130)
     except (UsageError, runs.RefusedError) as error:
         _fail(f"error: {error}", 2)
-    except BrokenPipeError:  # whoever read the output has enough of it
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (MissedError, ValueError, FloatingPointError, OSError, ImportError, RuntimeError) as error:
         _fail(f"error: {describe(error)}", 1)
+    finally:
+        logging.getLogger("jaxnaive").removeHandler(handler)
 
 
 def open_run(
     name: str, options: Any, about: Mapping[str, Any], folder_name: str | None = None
 ) -> contextlib.AbstractContextManager[runs.Run]:
-    """The run of an experiment on disk: in ``--out``, or in the first of ``runs/NAME-1, -2, ...`` to be free.
+    """The run of an experiment on disk: in ``--out``, or the first of ``runs/NAME-1, -2, ...`` that is free.
 
     Args:
       name: of the experiment.
       options: a dataclass with ``out`` and ``resume``.
       about: what the result depends on besides the options, as :func:`jaxnaive.runs.open` takes it.
-      folder_name: in the place of NAME, if not that of the experiment.
+      folder_name: NAME, if it is not that of the experiment.
     """
     folder = options.out or runs.new_folder(RUNS, (folder_name or name).replace("/", "-"))
     return runs.open(folder, {"experiment": name} | _with_effect(options) | dict(about), options.resume)
 
 
 def resumed(name: str, options: Options) -> Options | None:
-    """What a run that goes on takes for its defaults: its own options.
+    """The options of the run that is to be resumed, which become the defaults; ``None`` without ``--resume``.
 
     Args:
       name: of the experiment.
@@ -111,7 +114,7 @@ def resumed(name: str, options: Options) -> Options | None:
 
 @contextlib.contextmanager
 def usage() -> Iterator[None]:
-    """Inside it a ``ValueError`` is about the options, not about data, as is a file in a folder's place."""
+    """Inside the block a ``ValueError`` means a wrong option (exit 2), as does a file in a folder's place."""
     try:
         yield
     except (ValueError, NotADirectoryError) as error:

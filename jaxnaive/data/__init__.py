@@ -1,7 +1,7 @@
-"""A dataset by name, or from your own arrays; checked at the door, because inside ``jit`` a NaN is silent.
+"""A dataset by name, or from your own arrays; checked here, because inside ``jit`` a NaN is silent.
 
-Datasets keep the order of their source, images stay what they are (uint8 where they are pictures), labels are
-int32 and count from 0. What was decoded once is memory-mapped from then on.
+Datasets keep the order of their source. Images keep their dtype (uint8 for pictures), labels are int32 and
+count from 0. Arrays are decoded once, and memory-mapped from then on.
 """
 
 import difflib
@@ -26,7 +26,7 @@ from jaxnaive.disk import arrays as stored_arrays
 logger = logging.getLogger("jaxnaive")
 
 HELD_OUT = 5  # where a test set is set aside, it is every fifth example of each class
-MAX_CLASSES = 2**16  # a label beyond it is taken to be something else
+MAX_CLASSES = 2**16  # a larger label is refused: it must be something else
 
 
 class Dataset(NamedTuple):
@@ -56,13 +56,13 @@ def load(
       name: ``mnist``, ``fashion_mnist``, ``kmnist``; ``digits``, the 1,797 handwritten digits of 8 x 8 pixels
         that scikit-learn ships; any other image-classification dataset of tfds; or the path of an ``.npz``
         file with arrays ``images`` and ``labels`` (and ``test_images`` and ``test_labels``), or ``x_train``,
-        ``y_train``, ``x_test``, ``y_test`` as Keras calls them. ``None`` is MNIST, or the digits when MNIST
-        cannot be had.
+        ``y_train``, ``x_test``, ``y_test`` as Keras calls them. ``None`` is MNIST, or the digits if MNIST is
+        unavailable.
       data_dir: tfds's folder. Default: ``TFDS_DATA_DIR`` from the environment, or ``~/tensorflow_datasets``.
       manual_dir: a folder with files you have already. Default: ``JAXNAIVE_MANUAL_DIR`` from the
         environment, or ``downloads/manual`` in the data folder.
-      verify: compare arrays that were decoded before with their hashes, which reads all of them. Without it
-        no more is read of them than is used.
+      verify: compare the stored arrays with their hashes, which reads all of them. Otherwise only what is
+        used is read.
 
     Raises:
       ValueError: there is no dataset of this name, or its content is not what it should be.
@@ -133,8 +133,8 @@ def from_arrays(
         train, test = _hold_out(train)
         if len(test.labels) == 0:
             raise ValueError(
-                f"got {len(train.labels)} examples and no test set; to set one aside, {HELD_OUT} of a class "
-                "are needed"
+                f"got {len(train.labels)} examples and no test set; to set one aside takes at least "
+                f"{HELD_OUT} examples of a class"
             )
     else:
         test = _checked(test_images, test_labels, class_names)
@@ -148,9 +148,9 @@ def from_arrays(
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Eight hexadecimal digits that change when an example, a label or the order of them does.
+    """Eight hexadecimal digits that change when an example, a label or their order changes.
 
-    They tell accidents, not intent: a CRC-32 takes a third of the time that a SHA-256 takes.
+    A CRC-32 finds accidents, not forgeries, and takes a third of the time of a SHA-256.
     """
     crc = 0
     for name, array in _arrays(dataset).items():

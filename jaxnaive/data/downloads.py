@@ -1,8 +1,8 @@
 """Where a dataset's files come from: a folder of yours, tfds's downloads, or the network.
 
 tfds (tensorflow-datasets) is the source of truth for names, addresses, SHA-256 and class names, and does the
-downloading. MNIST and its relatives come as IDX files, which are read here, so they need no TensorFlow; all
-other builders prepare themselves with it. tfds is imported when it is needed: it takes half a second.
+downloading. MNIST and its relatives are IDX files, which are read here without TensorFlow. All other
+datasets are prepared by tfds with TensorFlow. tfds is imported where it is needed: that takes half a second.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
       ConnectionError: it has to be downloaded and cannot be.
     """
     if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError(f"{name}: tfds needs TensorFlow to prepare it: pip install 'jaxnaive[tensorflow]'")
+        raise ImportError(f"{name}: tfds needs TensorFlow to prepare it: pip install -e '.[tensorflow]'")
     builder = _builder(name, data_dir)
     features = builder.info.features or {}
     if not {"image", "label"} <= set(features) or None in features["image"].shape:
