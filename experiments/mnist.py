@@ -26,6 +26,10 @@ from jaxnaive.pictures import plots
 from jaxnaive.runs import certificates, timings
 
 EXPERIMENT = "mnist"  # as configurations of its runs say, whatever the dataset
+SAVED = (
+    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, "curves.png", "predictions.png",
+    timings.TIMINGS, certificates.CERTIFICATE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,17 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        data.check_name(options.job.dataset)
-        job.check(options.job)
-        files.make_folder(options.out or command.RUNS)
+        check(options)
     clock = timings.Clock(**{"import": timings.since_start() if __name__ == "__main__" else None})
     dataset = data.load(options.job.dataset, data_dir=options.data_dir, manual_dir=options.manual_dir)
-    count = len(dataset.train.labels)
+    count, classes = len(dataset.train.labels), len(dataset.class_names)
     examples = jax.device_put(dataset.train)
     clock.lap("data")
     with command.usage():
-        settled = job.settle(options.job, data.lasting_name(options.job.dataset or dataset.name), count)
-    options = replace(options, job=settled)
-    recipe = job.make_recipe(settled, dataset.num_features, len(dataset.class_names), count)
+        options = settled(options, dataset)
+    recipe = job.make_recipe(options.job, dataset.num_features, classes, count)
     print(f"{dataset.name}: {count:,} training, {len(dataset.test.labels):,} test examples")
-    print(f"{dataset.num_features} numbers each, {len(dataset.class_names)} classes")
+    print(f"{dataset.num_features} numbers each, {classes} classes")
 
     opened = command.open_run(EXPERIMENT, options, networks.config_of(dataset), dataset.name)
     with certificates.count_compiles() as compiles, opened as run:
@@ -75,33 +76,33 @@ def main(options: Options) -> Result:
         state, history = train(run, options, recipe, examples, clock)
         test = training.evaluate(state.params, dataset.test, recipe)
         clock.lap("test")
-        if not np.isfinite(test.loss):
-            raise command.MissedError("the test loss is not finite; lower --learning-rate")
-        print(f"seconds: {clock}")
-        print(f"test loss {test.loss:.4f}")
-        print(f"test accuracy {test.accuracy:.4f}", flush=True)
+        show_test(test, clock)
         certificate = certificates.read_complete(run.folder, run.epoch)
         if certificate:
             print(f"{run.folder}: already complete")
         else:
-            checkpoints.save_params(run.folder / certificates.PARAMS, state.params)
-            save_pictures(run.folder, dataset, history, test)
+            save_results(run.folder, dataset, state.params, history, test)
             certificate = certificates.certify(run.folder, state, history, count, test, recipe, compiles)
             timings.add(run.folder, (run.began, run.epoch), clock)
             certificates.write(run.folder, certificate)  # last: whoever finds it finds all the rest
             print(f"saved {run.folder}/: {', '.join(SAVED)}")
         print(certificates.to_text(certificate))
         if options.report:
-            page = run.folder / report.REPORT
-            report.write(page, [report.gather(networks.load(run.folder), dataset)])
-            print(f"saved {page}")
+            write_report(run.folder, dataset)
     return Result(state.params, history, float(test.accuracy))
 
 
-SAVED = (
-    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, "curves.png", "predictions.png",
-    timings.TIMINGS, certificates.CERTIFICATE,
-)  # fmt: skip
+def check(options: Options) -> None:
+    """Raise ``ValueError`` at the first option with an impossible value."""
+    data.check_name(options.job.dataset)
+    job.check(options.job)
+    files.make_folder(options.out or command.RUNS)
+
+
+def settled(options: Options, dataset: data.Dataset) -> Options:
+    """The options with what their job leaves open decided for this dataset."""
+    name = data.lasting_name(options.job.dataset or dataset.name)
+    return replace(options, job=job.settle(options.job, name, len(dataset.train.labels)))
 
 
 def train(
@@ -131,12 +132,33 @@ def train(
     return state, training.History(np.stack(losses) if losses else np.zeros((0, 0), np.float32))
 
 
-def save_pictures(
-    out: Path, dataset: data.Dataset, history: training.History, test: training.Evaluation
+def show_test(test: training.Evaluation, clock: timings.Clock) -> None:
+    """Print how the network does on the test set, and how long everything took."""
+    if not np.isfinite(test.loss):
+        raise command.MissedError("the test loss is not finite; lower --learning-rate")
+    print(f"seconds: {clock}")
+    print(f"test loss {test.loss:.4f}")
+    print(f"test accuracy {test.accuracy:.4f}", flush=True)
+
+
+def save_results(
+    out: Path,
+    dataset: data.Dataset,
+    params: layers.Params,
+    history: training.History,
+    test: training.Evaluation,
 ) -> None:
-    """Draw the learning curve, and predictions that are right and wrong."""
+    """The parameters, the learning curve, and predictions that are right and wrong."""
+    checkpoints.save_params(out / certificates.PARAMS, params)
     plots.curves(out / "curves.png", history, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
     plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
+
+
+def write_report(folder: Path, dataset: data.Dataset) -> None:
+    """All there is to say of the run as one page."""
+    page = folder / report.REPORT
+    report.write(page, [report.gather(networks.load(folder), dataset)])
+    print(f"saved {page}")
 
 
 if __name__ == "__main__":

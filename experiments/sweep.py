@@ -4,7 +4,7 @@
     python experiments/sweep.py --learning-rate 0.01 0.03 0.1 --optimizer sgd nesterov --seeds 16
     python experiments/sweep.py --optimizer momentum --decay 0 0.5 0.9 0.99 --dataset digits
 
-Accuracies are on a validation split, the last tenth of the training examples; `--test` is for the very end.
+Accuracies are on a validation split, the last tenth of the training examples; `--test` is for the end.
 """
 
 import itertools
@@ -39,25 +39,25 @@ class Options:
     optimizer: tuple[str, ...] = ("sgd", "nesterov")
     """one or more of sgd, momentum, nesterov, adagrad, rmsprop, adam, or of optax's, such as optax.lion"""
     learning_rate: tuple[float, ...] = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
-    """at its highest"""
+    """the highest of the schedule"""
     decay: tuple[float, ...] | None = None
-    """of the optimizer, where it has one; by default its own"""
+    """of the optimizer, if it has one; default: the optimizer's own"""
     schedule: job.ScheduleName = "constant"
-    """linear and cosine fall to 0; one-cycle rises for three tenths of the run first"""
+    """of the learning rate: linear and cosine fall to 0; one-cycle first rises for three tenths of the run"""
     batch_size: int = 128
-    """examples an update"""
+    """examples in an update"""
     epochs: int = 2
     """how often every example is seen"""
     seeds: int = 8
     """runs at each point of the grid"""
     share_order: bool = False
-    """all seeds see the same batches in the same order, and differ in their first parameters alone"""
+    """all seeds see the same batches in the same order, and differ in their initial parameters alone"""
     test: bool = False
     """train on all training examples, and test on the test examples"""
     memory: int = ensembles.MEMORY
     """bytes that the runs may take at a time"""
     one_by_one: bool = False
-    """do the same runs one after another too, and say how much longer that takes"""
+    """also do the same runs one after another, and say how much longer that takes"""
     out: Out = None
     resume: Resume = False
 
@@ -72,34 +72,38 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
     train, test = jax.device_put((train, test))
     with command.usage():
         batches.check_batch_size(options.batch_size, len(train.labels))
-    keys = jax.random.split(jax.random.key(0), options.seeds)
-    grid = {"learning_rate": options.learning_rate}
-    if options.decay is not None:
-        grid["decay"] = options.decay
+        plans = make_plans(options, dataset, train, test)
     kind = "test" if options.test else "validation"
     print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
-    runs_of = {
-        name: make_run(options, job.find_optimizer(name), dataset, len(train.labels))
-        for name in options.optimizer
-    }
-    with command.usage():
-        plans = {
-            name: sweeps.plan(run, keys, grid, (train, test), options.memory) for name, run in runs_of.items()
-        }
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
         found = {}
         for name, plan in plans.items():
             count = len(plan.points) * options.seeds
             print(f"{name}: {count} runs, about {plan.run_bytes:,} bytes each")
             started = time.perf_counter()
-            found[name] = sweeps.carry_out(folder, name, plan)
+            found[name] = sweeps.carry_out(disk_run, name, plan)
             seconds = time.perf_counter() - started
             if options.one_by_one:
                 alone = seconds_one_by_one(plan)
                 print(f"{name}: {seconds:.1f} s as one program, {alone:.1f} s one by one", end=" ")
                 print(f"(both with compiling): {alone / seconds:.2f} times as fast")
-        show(folder, found, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
+        show(disk_run, found, f"{dataset.name}: {kind} accuracy, mean of {options.seeds} seeds")
     return found
+
+
+def make_plans(
+    options: Options, dataset: data.Dataset, train: Examples, test: Examples
+) -> dict[str, ensembles.Plan]:
+    """The grid of each optimizer, cut into chunks."""
+    keys = jax.random.split(jax.random.key(0), options.seeds)
+    grid = {"learning_rate": options.learning_rate}
+    if options.decay is not None:
+        grid["decay"] = options.decay
+    plans = {}
+    for name in options.optimizer:
+        run = make_run(options, job.find_optimizer(name), dataset, len(train.labels))
+        plans[name] = sweeps.plan(run, keys, grid, (train, test), options.memory)
+    return plans
 
 
 def check(options: Options) -> None:
@@ -164,7 +168,7 @@ def table(sweeps: dict[str, ensembles.Runs]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["mean"])
 
 
-def show(folder: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> None:
+def show(disk_run: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> None:
     """Print a line a point of the grid, the best first; save them, and a heat map."""
     rows = table(sweeps)
     width = max(9, *map(len, sweeps))
@@ -175,9 +179,10 @@ def show(folder: runs.Run, sweeps: dict[str, ensembles.Runs], title: str) -> Non
         point = "".join(f"{row[name]:>15g}" for name in axes)
         lost = f"   {row['diverged']} of {seeds} diverged" if row["diverged"] else ""
         print(f"{row['optimizer']:{width}}{point}   {row['mean']:.4f} +- {row['sd']:.4f}{lost}")
-    files.write_json(folder.folder / "sweep.json", {"title": title, "config": folder.config, "rows": rows})
-    draw(folder.folder / "sweep.png", sweeps, title)
-    print(f"saved {folder.folder}/: sweep.json, sweep.png")
+    out = disk_run.folder
+    files.write_json(out / "sweep.json", {"title": title, "config": disk_run.config, "rows": rows})
+    draw(out / "sweep.png", sweeps, title)
+    print(f"saved {out}/: sweep.json, sweep.png")
 
 
 def draw(path: Path, sweeps: dict[str, ensembles.Runs], title: str) -> None:

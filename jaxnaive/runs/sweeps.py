@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from typing import Any
 
-import jax
 from jaxtyping import Array, Key, PyTree
 
 from jaxnaive import ensembles
@@ -15,7 +14,7 @@ from jaxnaive.statistics import Numbers
 
 
 def sweep(
-    folder: Run,
+    disk_run: Run,
     name: str,
     run: Callable[..., PyTree[Array]],
     keys: Key[Array, " seeds"],
@@ -26,7 +25,7 @@ def sweep(
     """As :func:`jaxnaive.ensembles.sweep`, on all cores, and kept in the folder of a run.
 
     Args:
-      folder: of the run on disk; chunks that are in it already are not computed again.
+      disk_run: chunks that are in it already are not computed again.
       name: of this sweep in the run, and beside its progress bar.
       run, keys, grid, shared, memory: as in :func:`jaxnaive.ensembles.plan`.
 
@@ -35,7 +34,7 @@ def sweep(
       OSError: results cannot be written.
       Stopped: SIGINT or SIGTERM came; the chunks that were done are kept.
     """
-    return carry_out(folder, name, plan(run, keys, grid, shared, memory))
+    return carry_out(disk_run, name, plan(run, keys, grid, shared, memory))
 
 
 def plan(
@@ -49,19 +48,18 @@ def plan(
     return ensembles.plan(run, keys, grid, shared, memory, cpu_count() or 1)
 
 
-def carry_out(folder: Run, name: str, plan: Plan) -> ensembles.Runs:
+def carry_out(disk_run: Run, name: str, plan: Plan) -> ensembles.Runs:
     """The second half of :func:`sweep`, for a program that wants to see the plan first."""
     from tqdm import tqdm
 
     compute, like = ensembles.compiled(plan)
 
-    def kept(chunk: Chunk) -> Any:
-        # Waited for here, so that as many are computed at a time as there are threads.
-        return folder.remember(name, chunk.name, lambda: jax.block_until_ready(compute(chunk)), like)
+    def results_of(chunk: Chunk) -> Any:
+        return disk_run.remember(name, chunk.name, lambda: compute(chunk), like)
 
     pool = ThreadPoolExecutor(plan.calls_at_once)
     try:
-        chunks = [pool.submit(kept, chunk) for chunk in plan.chunks]
+        chunks = [pool.submit(results_of, chunk) for chunk in plan.chunks]
         results = [chunk.result() for chunk in tqdm(chunks, desc=name, unit="chunk")]
     finally:
         pool.shutdown(cancel_futures=True)
