@@ -1,8 +1,8 @@
 """Reverse-mode rules of the primitives that have functions in them: calls, loops and branches.
 
-Each goes on with the walk inside its function, which is a graph among the operation's settings. What a rule
-asks for by keyword it gets: a setting; ``wanted``, which operands are to be differentiated by; ``apply``, the
-operation itself; and ``walk``.
+Each continues the walk inside its function, which is a graph among the operation's settings. By keyword a
+rule can ask for a setting; for ``wanted``, which operands to differentiate by; for ``apply``, the operation
+itself; and for ``walk``.
 """
 
 from collections.abc import Sequence

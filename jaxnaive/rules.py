@@ -244,7 +244,7 @@ def _scatter(g, y, x, indices, updates, *, dimension_numbers, mode):
 
 
 def _scatter_mul(g, y, x, indices, updates, *, dimension_numbers, mode, unique_indices):
-    """A product is linear in each factor; but two updates of one element are no longer told apart."""
+    """A product is linear in each factor; but two updates of one element cannot be told apart afterwards."""
     if not unique_indices:
         raise NotImplementedError("scatter-mul: expected unique_indices=True, as jax.grad does")
     dx = lax.scatter_mul(g, indices, updates, dimension_numbers, unique_indices=True, mode=mode)

@@ -49,7 +49,7 @@ def empty(folder: Path) -> None:
 
 
 class _EmptyWhenDamaged(logging.Filter):
-    """Empties the folder when JAX warns of an entry, of which it does not say which file it is."""
+    """Empties the folder when JAX warns of an entry: the warning does not name the file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -153,7 +153,7 @@ def _manual_file(name: str, filename: str, digest: str, manual_dir: Path) -> Pat
 
 
 def _downloaded_file(info: Any, folders: list[Path]) -> Path | None:
-    # By content, not by name: tfds trusts the names it gave, and a truncated download would be used for ever.
+    # By content, not by name: tfds trusts names, and would use a truncated download again and again.
     for folder in folders:
         for path in folder.glob("*.gz"):
             if path.stat().st_size == info.size and sha256(path) == info.checksum:

@@ -1,7 +1,7 @@
 """Arrays on disk that load at once: plain ``.npy`` files, memory-mapped, with a manifest of their hashes.
 
-A cache is a folder. It comes into being by one rename, so it is whole or not there, and two processes that
-make the same one at once do no harm. A cache whose hashes do not agree is named, removed and never used.
+The arrays are in a folder that is put in place by one rename: it is whole or not there, and two processes may
+write the same one at once. A folder whose hashes do not agree is named in a warning and removed.
 """
 
 import hashlib
@@ -47,9 +47,11 @@ def write(folder: Path, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
 
 
 def read(folder: Path, verify: bool = True) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """The arrays, memory-mapped and read-only, and what :func:`write` was told about them; or ``None``.
+    """The arrays, memory-mapped and read-only, and their ``about``; ``None`` if they are missing or damaged.
 
-    To verify their hashes is to read all of them once.
+    Args:
+      folder: that :func:`write` wrote.
+      verify: whether to compare their hashes, which reads all of them once.
     """
     if not folder.is_dir():
         return None
@@ -65,13 +67,13 @@ def read(folder: Path, verify: bool = True) -> tuple[dict[str, np.ndarray], dict
     except PermissionError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        logger.warning("%s is damaged and will be made anew (%s)", folder, error)
+        logger.warning("%s is damaged and will be made again (%s)", folder, error)
         remove(folder)
         return None
 
 
 def remove(folder: Path) -> None:
-    """Remove a cache, also while others are doing the same."""
+    """Remove the folder, also while another process does the same."""
     doomed = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
         folder.rename(doomed)

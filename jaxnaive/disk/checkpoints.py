@@ -1,14 +1,13 @@
 """Parameters and whole states on disk, as safetensors: no pickle, and readable by the other frameworks.
 
 A checkpoint is one file: the leaves of a state as tensors named by their paths (``params.0.w``), and in the
-header's metadata, as JSON, the format's version, what the run has to say of it, and the SHA-256 of all that
-the file says: names, dtypes, shapes, bytes, and what the run said. So nothing in it can change unseen, equal
-states make equal files, and whatever reads safetensors reads it.
+header's metadata, as JSON, the format's version, ``about`` (what the run notes beside the state), and the
+SHA-256 of names, dtypes, shapes, bytes and ``about``. So nothing in it can change unseen, equal states make
+equal files, and every program that reads safetensors reads it.
 
-Orbax is what the field uses for arrays that are spread over many hosts. A state here is a few megabytes on
-one host, and for that Orbax has no checksum of the content, no fsync and no way back from a damaged file; it
-leaves a folder of files where this is one, which can be replaced by one rename, copied and mailed. Where
-arrays are sharded over hosts, use Orbax.
+The field uses Orbax for arrays that are sharded over many hosts. For a few megabytes on one host it has no
+checksum of the content, no fsync and no way back from a damaged file, and it writes a folder. One file can be
+replaced by one rename, copied and mailed.
 """
 
 import hashlib
@@ -32,7 +31,7 @@ TYPES = {
     "I32": "int32", "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32",
     "F64": "float64",
 }  # fmt: skip
-KEY = "checkpoint"  # one alone, since safetensors writes several in no fixed order
+KEY = "checkpoint"  # the only one, because safetensors writes several in no fixed order
 
 
 class DamagedError(ValueError):
@@ -45,7 +44,7 @@ def save(path: Path, state: PyTree, about: dict[str, Any]) -> None:
     Args:
       path: the file; what was there is replaced at once, or is still there.
       state: a pytree of arrays, random keys and numbers.
-      about: what else there is to say, anything that JSON can hold.
+      about: what to note beside the state, anything that JSON can hold.
 
     Raises:
       OSError: the file cannot be written. What was at ``path`` is still there.
@@ -65,7 +64,7 @@ def load(path: Path, like: PyTree) -> tuple[Any, dict[str, Any]]:
       like: a state of the same structure, shapes and dtypes.
 
     Returns:
-      The state, and what :func:`save` was told about it.
+      The state, and its ``about``.
 
     Raises:
       DamagedError: the file is not a checkpoint as it was written.
@@ -77,7 +76,7 @@ def load(path: Path, like: PyTree) -> tuple[Any, dict[str, Any]]:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What :func:`save` was told about a checkpoint.
+    """The ``about`` of a checkpoint.
 
     Raises:
       DamagedError, ValueError, OSError: as in :func:`load`.
@@ -128,7 +127,7 @@ def _read(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _whole(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays of a checkpoint and what is said of them, unless something in it has changed."""
+    """The arrays and the ``about`` of a checkpoint, unless something in it has changed."""
     if path.exists() and not path.is_file():  # reading from a pipe would wait for ever
         raise DamagedError(f"{path}: not a file")
     content = path.read_bytes()

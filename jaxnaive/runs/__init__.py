@@ -215,7 +215,7 @@ class Run:
             saved = Saved(epoch, about["log_bytes"], {epoch: _mean(about)})
             break
         else:
-            raise ValueError(f"{self.folder}: no readable checkpoint; begin anew in another folder")
+            raise ValueError(f"{self.folder}: no readable checkpoint; begin again in another folder")
         _truncate(self.log, saved)
         for path in damaged:  # they would be replaced when their epochs come again
             path.rename(path.with_suffix(".damaged"))

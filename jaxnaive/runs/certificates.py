@@ -128,7 +128,7 @@ def read_complete(folder: Path, epochs: int) -> dict[str, Any] | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a certificate, because the run goes on."""
+    """Remove the certificate of a run that is continued."""
     (folder / CERTIFICATE).unlink(missing_ok=True)
 
 
