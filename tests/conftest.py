@@ -1,6 +1,9 @@
 """What all tests share: strict types, no network, and MNIST where it is."""
 
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,25 @@ from jaxnaive.batches import Examples
 from jaxnaive.data import downloads
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")  # `uint8 @ float32` is an error, not a wrong result
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder of compiled programs for this session: all its workers and the processes that tests start.
+
+    It is empty at first, so no session depends on an earlier one. A test that kills a process gives it a
+    folder of its own: a kill may leave half a program behind.
+    """
+    if not hasattr(config, "workerinput"):  # the workers of pytest-xdist inherit the environment
+        folder = tempfile.mkdtemp(prefix="jaxnaive-compiled-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ |= {
+            "JAX_COMPILATION_CACHE_DIR": folder,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture(autouse=True, scope="session")
