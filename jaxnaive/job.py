@@ -161,9 +161,9 @@ def make_schedule(name: ScheduleName, highest: Any, updates: int) -> optimizers.
         return lambda count: jnp.interp(count.astype(jnp.float32), x, y)
 
     if name == "linear":
-        return by_lines([0, 1], [1, 0])
+        return by_lines([0.0, 1.0], [1.0, 0.0])
     if name == "one-cycle":
-        return by_lines([0, 0.3, 1], [0.1, 1, 0])
+        return by_lines([0.0, 0.3, 1.0], [0.1, 1.0, 0.0])
     if name == "cosine":
         angle = np.float32(math.pi / max(updates, 1))
         return lambda count: highest * (1 + jnp.cos(angle * count.astype(jnp.float32))) / 2

@@ -1,20 +1,30 @@
 """What all tests share: strict types, no network, and MNIST where it is."""
 
+import atexit
+import gc
+import logging
 import os
+import runpy
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jaxtyping
 import numpy as np
 import pytest
 
+from experiments.mnist import Options, Result, main
 from jaxnaive import data
 from jaxnaive.batches import Examples
 from jaxnaive.data import downloads
+from jaxnaive.job import Job
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")  # `uint8 @ float32` is an error, not a wrong result
 
@@ -62,13 +72,20 @@ def mnist() -> data.Dataset:
 
 
 @pytest.fixture(scope="session")
-def mnist_run(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the main job's default run on MNIST."""
-    from experiments.mnist import Options, main
+def mnist_result(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """The folder and the result of the main job's default run on MNIST.
 
+    It takes seconds: the tests that use it have the mark ``xdist_group("mnist")``, so that one worker trains
+    it for all of them.
+    """
     folder = tmp_path_factory.mktemp("mnist") / "run"
-    main(Options(dataset="mnist", out=folder))
-    return folder
+    return folder, main(Options(job=Job(dataset="mnist"), out=folder))
+
+
+@pytest.fixture(scope="session")
+def mnist_run(mnist_result: tuple[Path, Result]) -> Path:
+    """The folder of the main job's default run on MNIST."""
+    return mnist_result[0]
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +107,43 @@ def as_a_user() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+class Finished(NamedTuple):
+    """What is seen of a command line when it has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, as_a_user: None
+) -> Iterator[Callable[..., Finished]]:
+    """Runs a script of ``experiments/`` as its command line does, but in this process, without the imports.
+
+    ``call("mnist.py", "--epochs", 1)``; the settings of JAX are those that a user has.
+    """
+    logger = logging.getLogger("jaxnaive")
+
+    def run(script: str, *arguments: Any) -> Finished:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        handlers, code = logger.handlers[:], None
+        try:
+            with jax.numpy_dtype_promotion("standard"):
+                runpy.run_path(str(EXPERIMENTS / script), run_name="__main__")
+        except SystemExit as error:
+            code = error.code
+        finally:  # what a process takes with it when it ends
+            logger.handlers[:] = handlers
+            atexit.unregister(gc.freeze)
+            gc.unfreeze()
+        return Finished(int(code or 0), *capsys.readouterr())
+
+    monkeypatch.setenv("COLUMNS", "100")
+    yield run
 
 
 @pytest.fixture

@@ -156,8 +156,9 @@ def _parse(options: type[Options], default: Options | None = None) -> Options:
     except SystemExit as error:
         if not error.code:
             raise
-        # tyro explains in a box of several lines; what stands above its first rule is the message.
-        lines = re.findall(r"^[│|] (.*?) *[│|]$", captured.getvalue(), re.MULTILINE)
+        # tyro explains in a box of several lines, without sides where the terminal is not UTF-8; what stands
+        # above its first rule is the message.
+        lines = re.findall(r"^(?:│ |  )(.*?) *│?$", captured.getvalue(), re.MULTILINE)
         message = " ".join(itertools.takewhile(lambda line: line[:1] not in ("─", "-"), lines))
         message = " ".join(message.partition("  Got errors")[0].split())  # tyro indents what it lists
         _fail(f"error: {message.rstrip('.')}; see --help", 2)

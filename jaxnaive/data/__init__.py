@@ -237,7 +237,7 @@ def _from_npz(path: Path) -> Dataset:
         ("x_train", "y_train", "x_test", "y_test"),
     )
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:
             arrays = {key: file[key] for key in file.files}
     except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path}: not an .npz file of plain arrays ({error})") from error
