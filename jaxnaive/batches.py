@@ -1,12 +1,11 @@
 """Which examples a step sees: the order of an epoch, cut into batches of one shape.
 
-An epoch's order depends on (key, epoch) alone, so a run that is continued sees what the uninterrupted one
-would have seen. Unless the batch size divides the number of examples, the last batch is short; it is filled
-up with examples of weight 0. So every batch has the same shape, one compiled program serves them all, and
-no example is dropped or counted twice.
+An epoch's order depends on (key, epoch) alone, so a resumed run sees what the uninterrupted one would have
+seen. If the last batch is short, it is filled up with examples of weight 0. So every batch has the same
+shape, one compiled program serves them all, and no example is dropped or counted twice.
 
-The examples may be divided into shards, equal parts one after another, for as many devices. Then an epoch
-shuffles each shard for itself, and every batch takes equally many of each: no device needs another's.
+The examples may be divided into shards, equal parts in their order, one for each device. Then each shard is
+shuffled by itself, and every batch takes equally many examples of each: no device needs those of another.
 """
 
 from typing import NamedTuple
@@ -35,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class IndexTable(NamedTuple):
-    """An epoch as a table, a row a step: which examples, and with what weight."""
+    """An epoch as a table with a row for each step: which examples, and with what weight."""
 
     index: Int32[Array, "steps batch"]
     weight: Float32[Array, "steps batch"]
@@ -51,10 +50,10 @@ def epoch_order(
 ) -> Int32[Array, " examples"]:
     """A permutation of ``0 .. examples - 1`` that depends on the key and the epoch's number alone.
 
-    With several shards it permutes each of them for itself.
+    With several shards each of them is permuted by itself.
 
-    The examples are sorted by a random number each. Two of them may draw the same one of 2**32, and then keep
-    their order; ``jax.random.permutation`` sorts a second time against that, which costs 3 % of an epoch.
+    Each example gets one of 2**32 random numbers, and the examples are sorted by it. Two with the same one
+    keep their order. ``jax.random.permutation`` sorts again to avoid that, which costs 3 % of an epoch.
     """
     bits = jax.random.bits(jax.random.fold_in(key, epoch), (shards, examples // shards))
     order = jnp.argsort(bits).astype(jnp.int32)  # with jax_enable_x64 it is int64
@@ -62,7 +61,7 @@ def epoch_order(
 
 
 def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int = 1) -> IndexTable:
-    """Cut an order into ``ceil(examples / batch_size)`` rows, each with equally many of every shard.
+    """Cut an order into ``ceil(examples / batch_size)`` rows, each with equally many examples of every shard.
 
     The last row is filled up with index 0 at weight 0.
 
@@ -90,12 +89,12 @@ def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int =
 
 
 def split(examples: Examples, first: int) -> tuple[Examples, Examples]:
-    """The first so many examples, and the rest."""
+    """The first ``first`` examples, and the others."""
     return Examples(*(array[:first] for array in examples)), Examples(*(array[first:] for array in examples))
 
 
 def hold_out(examples: Examples) -> tuple[Examples, Examples]:
-    """What to train on, and the last tenth, to choose hyper-parameters by: the test set is for the end."""
+    """Nine tenths to train on, and a tenth to choose hyper-parameters by; the test set is for the end."""
     return split(examples, len(examples.labels) * 9 // 10)
 
 
@@ -105,7 +104,7 @@ def take(examples: Examples, row: IndexTable, shards: int = 1) -> Batch:
     def rows(array: Array) -> Array:
         if shards == 1:
             return array[row.index]
-        # Each part of the row from its own shard, so that where a device holds a shard nothing is sent.
+        # Each part of the row is taken from its own shard, so devices that hold one shard each send nothing.
         parts = array.reshape(shards, -1, *array.shape[1:])
         places = row.index.reshape(shards, -1) % parts.shape[1]
         return jax.vmap(lambda part, place: part[place])(parts, places).reshape(-1, *array.shape[1:])
@@ -115,12 +114,12 @@ def take(examples: Examples, row: IndexTable, shards: int = 1) -> Batch:
 
 
 def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch features"]:
-    """One row of floats an example, from any layout: ``[n,28,28]``, ``[n,28,28,1]``, ``[n,1,28,28]``.
+    """One row of floats for each example, from any layout: ``[n,28,28]``, ``[n,28,28,1]``, ``[n,1,28,28]``.
 
     uint8 is a grey value: 0..255 becomes 0..1. Floats are taken as they are.
 
     Raises:
-      ValueError: the images are neither uint8 nor floats: whether to scale other integers would be a guess.
+      ValueError: the images are neither uint8 nor floats; how to scale other integers is not known.
     """
     _check_dtype(images)
     rows = jnp.asarray(images).reshape(images.shape[0], -1)
@@ -128,7 +127,7 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
 
 
 def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
-    """Raise ``ValueError`` unless the batch size is 1 to the number of examples, and the shards are equal."""
+    """Raise ``ValueError`` unless the batch size is 1 to the number of examples, and shards divide both."""
     if not 1 <= batch_size <= examples:
         raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
     for name, value in (("shards", shards), ("batch size", batch_size), ("examples", examples)):
@@ -138,14 +137,14 @@ def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
 
 
 def check(examples: Examples) -> None:
-    """Raise ``ValueError`` unless shapes and dtypes fit together. Values are checked where data comes in."""
+    """Raise ``ValueError`` unless shapes and dtypes fit together. ``data`` checks the values."""
     images, labels = examples
     if images.ndim < 2 or images.size == 0:
         raise ValueError(f"images: got shape {images.shape}, expected [examples, ...], at least one")
     _check_dtype(images)
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"labels: got {labels.dtype} of shape {labels.shape}, expected an integer an example"
+            f"labels: got {labels.dtype} of shape {labels.shape}, expected one integer an example"
         )
     if len(images) != len(labels):
         raise ValueError(f"got {len(images)} images and {len(labels)} labels, expected as many of each")

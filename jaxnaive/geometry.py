@@ -1,8 +1,8 @@
-"""What tensor operations do to space: moving, turning, stretching it, and why affine layers collapse.
+"""What tensor operations do to space: they move, rotate and stretch it. Why affine layers collapse to one.
 
-A map of space is a pytree, :class:`Affine`: ``x -> matrix @ x + offset``. A linear map is one whose offset is
-0, a translation one whose matrix is the identity. So three functions apply, compose and invert them all, and
-they can be jitted, vmapped and differentiated like any other parameters.
+A map of space is a pytree, :class:`Affine`: ``x -> matrix @ x + offset``. A linear map has the offset 0, and
+a translation the identity as its matrix. So three functions apply, compose and invert them all, and they can
+be jitted, vmapped and differentiated like any other parameters.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class Affine(NamedTuple):
 
 
 def apply(f: Affine, points: Float[Array, "*points inputs"]) -> Float[Array, "*points outputs"]:
-    """Where the points go. Points are rows, so this is ``points @ matrix.T + offset``: a dense layer.
+    """The mapped points. Points are rows, so this is ``points @ matrix.T + offset``, as in a dense layer.
 
     Raises:
       ValueError: the points do not have as many coordinates as the map takes.
@@ -40,7 +40,7 @@ def apply(f: Affine, points: Float[Array, "*points inputs"]) -> Float[Array, "*p
 
 
 def compose(outer: Affine, inner: Affine) -> Affine:
-    """The one affine map that does what ``inner`` and then ``outer`` do: ``A2 (A1 x + t1) + t2``.
+    """The affine map that applies ``inner`` and then ``outer``: ``A2 (A1 x + t1) + t2``.
 
     Raises:
       ValueError: ``outer`` does not take as many coordinates as ``inner`` gives.
@@ -48,7 +48,7 @@ def compose(outer: Affine, inner: Affine) -> Affine:
     if outer.matrix.shape[1] != inner.matrix.shape[0]:
         raise ValueError(
             f"compose: got matrices of shape {outer.matrix.shape} after {inner.matrix.shape}, "
-            "expected the columns of the outer to be as many as the rows of the inner"
+            "expected as many columns in the outer one as rows in the inner one"
         )
     return Affine(outer.matrix @ inner.matrix, outer.matrix @ inner.offset + outer.offset)
 
@@ -57,7 +57,7 @@ def inverse(f: Affine) -> Affine:
     """The map that takes every point back: ``A^-1 (y - t)``.
 
     Raises:
-      ValueError: the matrix is not square, or singular: it flattens space, and nothing brings that back.
+      ValueError: the matrix is not square, or it is singular, so that several points are mapped to one.
     """
     rows, columns = f.matrix.shape
     if rows != columns:
@@ -71,7 +71,7 @@ def inverse(f: Affine) -> Affine:
 
 
 def homogeneous(f: Affine) -> Float[Array, "outputs_and_1 inputs_and_1"]:
-    """The matrix ``[[A, t], [0, 1]]``: the map as a linear one in a dimension more, on points ``(x, 1)``."""
+    """The matrix ``[[A, t], [0, 1]]``: a linear map of points ``(x, 1)``, in one more dimension."""
     rows, columns = f.matrix.shape
     last = jnp.zeros((1, columns + 1), f.matrix.dtype).at[0, columns].set(1)
     return jnp.concatenate([jnp.column_stack([f.matrix, f.offset.reshape(rows, 1)]), last])
@@ -81,7 +81,7 @@ def homogeneous(f: Affine) -> Float[Array, "outputs_and_1 inputs_and_1"]:
 
 
 def translation(offset: Float[Array, " n"]) -> Affine:
-    """Moves every point by the same vector. Not linear, whatever the notes say: see :func:`linearity_gap`."""
+    """Moves every point by the same vector. Not linear, as :func:`linearity_gap` shows."""
     _check_vector("translation", offset)
     return Affine(jnp.eye(len(offset), dtype=offset.dtype), offset)
 
@@ -94,7 +94,7 @@ def linear(matrix: Float[Array, "outputs inputs"]) -> Affine:
 
 
 def rotation(angle: Number) -> Affine:
-    """Turns the plane counter-clockwise by an angle in radians: ``[[cos, -sin], [sin, cos]]``."""
+    """Rotates the plane counter-clockwise by an angle in radians: ``[[cos, -sin], [sin, cos]]``."""
     angle = _finite_number("rotation", angle)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return linear(jnp.array([[cos, -sin], [sin, cos]]))
@@ -107,7 +107,7 @@ def scaling(factors: Float[Array, " n"]) -> Affine:
 
 
 def shear(amount: Number) -> Affine:
-    """Slides the plane along its first axis, the further the higher: ``(x, y) -> (x + amount * y, y)``."""
+    """Moves each point sideways, in proportion to its height: ``(x, y) -> (x + amount * y, y)``."""
     amount = _finite_number("shear", amount)
     return linear(jnp.array([[1.0, 0.0], [0.0, 1.0]]).at[0, 1].set(amount))
 
@@ -120,13 +120,13 @@ def linearity_gap(
 ) -> Float[Array, " m"]:
     """``f(a x + b y) - (a f(x) + b f(y))``: 0 for all x, y, a, b exactly when ``f`` is linear.
 
-    An affine map passes when ``a + b = 1`` and only then; relu, softmax and the like do not pass at all.
+    For an affine map it is 0 when ``a + b = 1``; for relu and softmax it is not 0 in general.
     """
     return f(a * x + b * y) - (a * f(x) + b * f(y))
 
 
 def of_dense(params: dict[str, Array]) -> Affine:
-    """The affine map that a dense layer without activation is. The layer has ``x @ w``: ``matrix = w.T``."""
+    """A dense layer without activation, as an affine map. The layer has ``x @ w``, so ``matrix = w.T``."""
     return Affine(params["w"].T, params["b"])
 
 
@@ -136,10 +136,10 @@ def collapse(params: Sequence[dict[str, Array]]) -> dict[str, Array]:
     ``(x @ w1 + b1) @ w2 + b2 = x @ (w1 @ w2) + (b1 @ w2 + b2)``, and so on along the chain.
 
     Args:
-      params: of the layers in order, as :func:`jaxnaive.layers.sequential` keeps them.
+      params: of each layer in order, as in :func:`jaxnaive.layers.sequential`.
 
     Raises:
-      ValueError: there is no layer, or a layer does not take as many features as the one before it gives.
+      ValueError: there is no layer, or a layer takes more or fewer features than the one before it returns.
     """
     if not params:
         raise ValueError("collapse: got no layers, expected one or more")
@@ -167,7 +167,7 @@ def _is_finite(array: Any) -> bool:
 
 
 def grid_lines(low: float, high: float, lines: int, points: int = 40) -> Float[Array, "lines points 2"]:
-    """The lines of a square grid on the plane, each as points in order."""
+    """The lines of a square grid in the plane, each as a row of points."""
     along, across = jnp.linspace(low, high, points), jnp.linspace(low, high, lines)
     horizontal = jnp.stack(jnp.meshgrid(along, across), axis=-1)
     return jnp.concatenate([horizontal, horizontal[..., ::-1]])

@@ -32,7 +32,7 @@ class Layer(NamedTuple):
 
 
 def identity(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The activation that is none: a dense layer with it is an affine map."""
+    """No activation: a dense layer with it is an affine map."""
     return x
 
 
@@ -50,7 +50,7 @@ def softmax(logits: Float[Array, "*batch classes"]) -> Float[Array, "*batch clas
 
 
 def naive_uniform(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """U[0, 0.1), as in the notes: all weights positive, so the logits start large, and the loss at 3 to 9."""
+    """U[0, 0.1), as in the notes. All weights are positive, so the logits and the first loss are large."""
     return jax.random.uniform(key, shape, jnp.float32, 0.0, 0.1)
 
 
@@ -91,11 +91,11 @@ def dense(
     gradient with respect to ``b`` is not zero.
 
     Args:
-      inputs: features that come in.
-      outputs: features that go out, the layer's units.
-      activation: of the ``[batch, outputs]`` array as a whole, since softmax is not element-wise.
+      inputs: features of an example.
+      outputs: features of the result, one for each unit of the layer.
+      activation: applied to the ``[batch, outputs]`` array as a whole, since softmax is not element-wise.
       initializer: makes ``w``; any of ``jax.nn.initializers`` will do.
-      product: of the matrices; ``products`` has faster ones.
+      product: multiplies matrices; ``products`` has faster ones.
 
     Returns:
       The layer. Its ``forward`` raises ``ValueError`` unless ``x`` holds ``inputs`` floats an example.
@@ -111,18 +111,18 @@ def dense(
     def forward(params: Params, x: Float[Array, "*batch features"]) -> Float[Array, "*batch units"]:
         if x.shape[-1] != inputs:
             raise ValueError(f"dense layer: got {x.shape[-1]} features an example, expected {inputs}")
-        if not jnp.issubdtype(x.dtype, jnp.floating):  # uint8 @ float32 is float32: 0 to 255, in silence
-            raise ValueError(f"dense layer: got {x.dtype}, expected floats; batches.as_features makes them")
+        if not jnp.issubdtype(x.dtype, jnp.floating):  # uint8 @ float32 raises no error
+            raise ValueError(f"dense layer: got {x.dtype}, expected floats; see batches.as_features")
         return activation(product(x, params["w"]) + params["b"])
 
     return Layer(init, forward)
 
 
 def sequential(*layers: Layer) -> Layer:
-    """Layers applied in order. The parameters are a tuple, one entry a layer.
+    """Layers applied in order. The parameters are a tuple with one entry for each layer.
 
     Returns:
-      The network. Its ``forward`` raises ``ValueError`` when it does not get parameters for each layer.
+      The network. Its ``forward`` raises ``ValueError`` unless there is one entry for each layer.
 
     >>> model = sequential(dense(784, 512, relu), dense(512, 10))
     >>> count(model.init(jax.random.key(0)))
@@ -138,7 +138,7 @@ def sequential(*layers: Layer) -> Layer:
             came = (
                 f"{len(params)} of them" if isinstance(params, tuple | list) else f"a {type(params).__name__}"
             )
-            raise ValueError(f"parameters: got {came}, expected a tuple of {len(layers)}, an entry a layer")
+            raise ValueError(f"parameters: got {came}, expected a tuple of {len(layers)}, one for each layer")
         return reduce(_apply, zip(layers, params, strict=True), x)
 
     return Layer(init, forward)
@@ -162,7 +162,7 @@ def mlp_layers(*sizes: int, products: Products = FLOAT32) -> list[Layer]:
 
 
 def activations(layers: Sequence[Layer], params: Sequence[Params], x: Array) -> list[Array]:
-    """What each layer makes of ``x``: the outputs of all the layers in order, the network's own last."""
+    """The outputs of all layers for ``x``, in order; the last is that of the network."""
     return list(accumulate(zip(layers, params, strict=True), _apply, initial=x))[1:]
 
 

@@ -1,7 +1,7 @@
 """How wrong a prediction is: one value an example. The mean over a batch is taken where it is used.
 
-The losses work on logits, the network's output before any softmax. ``softmax`` followed by ``log``, as in
-the notes, is here too (:func:`cross_entropy_of_probabilities`), with what is wrong with it.
+The losses work on logits, the network's output before any softmax. The notes take ``log`` after ``softmax``;
+:func:`cross_entropy_of_probabilities` does the same, and says what is wrong with it.
 """
 
 from collections.abc import Callable
@@ -53,13 +53,13 @@ def cross_entropy_one_hot(
 
 
 def smoothed_cross_entropy(amount: float) -> Callable[[Array, Array], Array]:
-    """Cross-entropy with targets that leave a little to the other classes, as a loss of logits and labels.
+    """Cross-entropy with smoothed targets, as a function of logits and labels.
 
     The target is ``1 - amount`` at the label plus ``amount / classes`` everywhere, so that the network is not
     driven to ever larger logits. Equal to :func:`cross_entropy_one_hot` of ``optax.smooth_labels``.
 
     Args:
-      amount: of the target that is spread over all classes, in [0, 1).
+      amount: fraction of the target that is spread over all classes, in [0, 1).
 
     Raises:
       ValueError: the amount is out of its range.
@@ -82,11 +82,11 @@ def smoothed_cross_entropy(amount: float) -> Callable[[Array, Array], Array]:
 def cross_entropy_of_probabilities(
     probabilities: Float[Array, "batch classes"], labels: Int[Array, " batch"]
 ) -> Float[Array, " batch"]:
-    """``-log p[label]`` from a network that ends in softmax: the notes' way. Use :func:`cross_entropy`.
+    """``-log p[label]`` from a network that ends in softmax, as in the notes. Prefer :func:`cross_entropy`.
 
     A probability that underflows to 0 has an infinite logarithm, so Keras clips ``p`` to [1e-7, 1 - 1e-7],
-    and this does the same. The price is silent: where the clip acts the loss stops at 16.1 and its
-    gradient is exactly 0, so the examples that are most wrong teach nothing.
+    and so does this function. Where ``p`` is clipped the loss stays at 16.1 and its gradient is exactly 0:
+    nothing is learned from the examples that are most wrong.
 
     Raises:
       ValueError: the labels are not one integer an example.
@@ -108,21 +108,21 @@ def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
 def confusion(
     logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
 ) -> Int[Array, "classes classes"]:
-    """How many examples of each class, a row, were taken for each class, a column.
+    """How many examples of each class (row) were predicted to be of each class (column).
 
     Raises:
       ValueError: the labels are not one integer an example.
     """
     _check_labels(logits, labels)
     classes = jnp.arange(logits.shape[-1])
-    truth, said = (
+    truth, predicted = (
         which[:, None] == classes.astype(which.dtype) for which in (labels, logits.argmax(axis=-1))
     )
-    return truth.T.astype(jnp.int32) @ said.astype(jnp.int32)
+    return truth.T.astype(jnp.int32) @ predicted.astype(jnp.int32)
 
 
 def _at_label(values: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    # A comparison and not an index: an index past the end would be clamped to the last class in silence.
+    # By comparison, because an index past the end would silently be clamped to the last class.
     is_label = labels[:, None] == jnp.arange(values.shape[-1], dtype=labels.dtype)[None, :]
     exists = is_label.any(axis=-1)
     return jnp.where(exists, jnp.where(is_label, values, 0).sum(axis=-1), jnp.nan)

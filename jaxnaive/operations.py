@@ -1,7 +1,7 @@
 """Tensor operations from scalars: functions of single numbers, lifted to arrays by ``vmap``, axis by axis.
 
-Beside them stand the Python loops of the book, on NumPy arrays. ``vmap`` says what is done to each number, a
-loop also in which order; that is why only the first can be compiled into fast programs.
+Beside them are the Python loops of the book, on NumPy arrays. ``vmap`` says what is done to each number; a
+loop also says in which order, and so leaves less to a compiler.
 """
 
 import math
@@ -33,19 +33,19 @@ def elementwise(scalar: Callable[..., Array]) -> Callable[..., Array]:
 
 def relu(x: Num[Array, "*shape"]) -> Num[Array, "*shape"]:
     """Rectified linear unit, ``max(x, 0)``, element by element. Its derivative at 0 is taken to be 0."""
-    # jnp.maximum would share the derivative between its two arguments at 0, and give 1/2 there. NaN is not
-    # below 0, so it comes out as it went in, and a run that has gone wrong does not look healthy.
+    # jnp.maximum would split the derivative at 0 between its two arguments, and give 1/2. NaN <= 0 is false,
+    # so NaN passes through, and a run that has diverged does not look healthy.
     return elementwise(lambda a: jnp.where(a <= 0, jnp.zeros_like(a), a))(x)
 
 
 def add(x: Num[Array, "..."], y: Num[Array, "..."]) -> Num[Array, "..."]:
-    """``x + y``, the smaller one broadcast to the other. Raises ``ValueError`` when the shapes do not fit."""
+    """``x + y`` after broadcasting. Raises ``ValueError`` when the shapes do not fit."""
     shape = broadcast_shape(x.shape, y.shape)
     return elementwise(lambda a, b: a + b)(broadcast(x, shape), broadcast(y, shape))
 
 
 def multiply(x: Num[Array, "..."], y: Num[Array, "..."]) -> Num[Array, "..."]:
-    """``x * y``, entry by entry: not the dot product. Otherwise as ``add``."""
+    """``x * y`` after broadcasting, entry by entry; not the dot product. Raises as ``add`` does."""
     shape = broadcast_shape(x.shape, y.shape)
     return elementwise(lambda a, b: a * b)(broadcast(x, shape), broadcast(y, shape))
 
@@ -86,15 +86,15 @@ def broadcast_shape(a: Shape, b: Shape) -> Shape:
     for axis, (m, n) in enumerate(pairs, -rank):
         if m != n and 1 not in (m, n):
             raise ValueError(
-                f"broadcasting: got shapes {a} and {b}, expected lengths that are equal or 1 when written "
-                f"flush right; axis {axis} has {m} and {n}"
+                f"broadcasting: got shapes {a} and {b}, expected lengths that are equal or 1 when "
+                f"aligned at the last axis; axis {axis} has {m} and {n}"
             )
         shape.append(n if m == 1 else m)
     return tuple(shape)
 
 
 def new_axis(x: Shaped[Array, "..."], axis: int, length: int) -> Shaped[Array, "..."]:
-    """``x`` again and again along a new axis: ``vmap`` of a function that does not look at its argument."""
+    """``x`` repeated along a new axis: ``vmap`` of a function that ignores its argument."""
     return jax.vmap(lambda _: x, out_axes=axis)(jnp.arange(length))
 
 
@@ -108,9 +108,9 @@ def add_axes(x: Shaped[Array, "..."], rank: int) -> Shaped[Array, "..."]:
 
 
 def repeat(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
-    """The second step: along its axes of length 1, repeat ``x`` until it has this shape of the same rank."""
+    """The second step: repeat ``x`` along its axes of length 1, until it has this shape of the same rank."""
     if x.ndim != len(shape) or any(n not in (1, wanted) for n, wanted in zip(x.shape, shape, strict=True)):
-        raise ValueError(f"repeat: got shape {x.shape}, expected in every axis 1 or the length in {shape}")
+        raise ValueError(f"repeat: got shape {x.shape}, expected each length to be 1 or as in {shape}")
     for axis, (length, wanted) in enumerate(zip(x.shape, shape, strict=True)):
         if length != wanted:
             x = new_axis(jax.lax.index_in_dim(x, 0, axis, keepdims=False), axis, wanted)
@@ -118,7 +118,7 @@ def repeat(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
 
 
 def broadcast(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
-    """Both steps. Compiled together with what uses it, no copy is made.
+    """Both steps. Compiled together with the code that uses the result, it makes no copy.
 
     >>> broadcast(jnp.array([1, 2, 3]), (2, 3)).tolist()
     [[1, 2, 3], [1, 2, 3]]
@@ -139,7 +139,7 @@ def loop_broadcast(x: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def dot(x: Num[Array, " n"], y: Num[Array, " n"]) -> Num[Array, ""]:
-    """Vector . vector -> number: ``sum_i x_i y_i``. Raises ``ValueError`` unless they are of one length."""
+    """Vector . vector -> number: ``sum_i x_i y_i``. Raises ``ValueError`` unless the lengths are equal."""
     _check_dot(x, y, 1, 1)
     return jnp.sum(multiply(x, y), dtype=x.dtype)
 
@@ -161,7 +161,7 @@ def matmul(x: Num[Array, "rows n"], y: Num[Array, "n columns"]) -> Num[Array, "r
 
 
 def tensor_dot(x: Num[Array, "*left n"], y: Num[Array, " n *right"]) -> Num[Array, "..."]:
-    """``(a,b,c,d) . (d,e) -> (a,b,c,e)``: ``dot`` mapped over every axis but the two that it sums."""
+    """``(a,b,c,d) . (d,e) -> (a,b,c,e)``: ``dot`` mapped over all axes but the two that are summed."""
     _check_dot(x, y, x.ndim, y.ndim)
     mapped = dot
     for _ in range(y.ndim - 1):
@@ -210,10 +210,10 @@ def _check_dot(x: Array | np.ndarray, y: Array | np.ndarray, *ranks: int) -> Non
 
 
 def reshape(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
-    """The same entries in the same reading order: every entry keeps its number, counted row by row.
+    """The same entries in another shape. Read row by row, their order stays the same.
 
     Raises:
-      ValueError: the shape has room for more entries, or for fewer.
+      ValueError: the number of entries of the shape is not that of ``x``.
 
     >>> reshape(jnp.array([[0, 1], [2, 3], [4, 5]]), (2, 3)).tolist()
     [[0, 1, 2], [3, 4, 5]]
@@ -221,7 +221,7 @@ def reshape(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
     if min(shape, default=0) < 0 or math.prod(shape) != x.size:
         raise ValueError(f"reshape: got shapes {x.shape} and {shape}, expected as many entries in both")
     if x.size == 0:
-        return jnp.zeros(shape, x.dtype)  # no entry, so no place to take one from
+        return jnp.zeros(shape, x.dtype)  # there is no entry to take
 
     def entries(first: Array | int, shape: Shape) -> Array:
         if not shape:
@@ -235,7 +235,7 @@ def reshape(x: Shaped[Array, "..."], shape: Shape) -> Shaped[Array, "..."]:
 def transpose(x: Shaped[Array, "..."], axes: Shape | None = None) -> Shaped[Array, "..."]:
     """The axes in another order: ``vmap`` of the identity that takes one axis and returns it as another.
 
-    No reshape, whatever the notes say: the reading order of the entries changes.
+    It is not a reshape, though the notes say so: read row by row, the order of the entries changes.
 
     Args:
       x: any array.

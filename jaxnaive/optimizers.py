@@ -1,7 +1,7 @@
 """Gradient descent by hand, in optax's interface, so that these and optax's own are interchangeable.
 
-``init(params)`` makes the state. ``update(grads, state, params)`` returns the updates, which are to be added
-to the parameters, and the next state. Nothing is changed in place.
+``init(params)`` makes the state. ``update(grads, state, params)`` returns what to add to the parameters, and
+the next state. Nothing is changed in place.
 """
 
 import math
@@ -18,7 +18,7 @@ from jaxnaive.layers import Params
 Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, []
 Number = float | int | np.number | Float[Array, ""]
 LearningRate = Number | Schedule
-LAST_COUNT = 2**31 - 1  # where the count of updates stays, instead of becoming negative
+LAST_COUNT = 2**31 - 1  # the count of updates stops here; one more would make it negative
 
 
 class Optimizer(NamedTuple):
@@ -42,7 +42,7 @@ class OptimizerState(NamedTuple):
     """State of every optimizer here."""
 
     count: Int32[Array, ""]  # updates made so far
-    memory: tuple[Params, ...]  # what its rule remembers, each like the parameters
+    memory: tuple[Params, ...]  # what the rule remembers, as trees like the parameters
 
 
 # --- the optimizers: each a rule for one array -------------------------------------------------------
@@ -63,14 +63,14 @@ def sgd(learning_rate: LearningRate) -> Optimizer:
 def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
     """The heavy ball: ``v <- decay * v + g``, ``w <- w - learning_rate * v``.
 
-    Equal to ``optax.sgd(learning_rate, decay)``, and to PyTorch's without dampening. The book and Keras keep
-    ``-learning_rate * v`` as the velocity, which is the same as long as the learning rate is; when it falls,
-    theirs goes on with the old speed. What the book lists as "naive momentum" is :func:`nesterov`.
+    Equal to ``optax.sgd(learning_rate, decay)``, and to PyTorch's without dampening. The velocity of the book
+    and of Keras is ``-learning_rate * v``: the same while the learning rate is constant. When it falls,
+    theirs goes on at the old speed. The book's listing of "naive momentum" is :func:`nesterov`.
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
-      decay: fraction of the velocity that is kept from one update to the next, in [0, 1). With 0.9 a steady
-        slope is followed ten times as fast as by :func:`sgd` at the same learning rate.
+      decay: fraction of the velocity that is kept from one update to the next, in [0, 1). On a steady slope
+        0.9 is ten times as fast as :func:`sgd` with the same learning rate.
 
     Raises:
       ValueError: a hyper-parameter is out of its range.
@@ -89,9 +89,9 @@ def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
 def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
     """Momentum that looks ahead: ``v <- decay * v + g``, ``w <- w - learning_rate * (g + decay * v)``.
 
-    Equal to ``optax.sgd(learning_rate, decay, nesterov=True)``, and to PyTorch's ``nesterov=True``; Keras's
-    too, while the learning rate stays the same. The book's listing of "naive momentum", which adds
-    ``decay * velocity - learning_rate * g`` after the velocity has been updated, is this.
+    Equal to ``optax.sgd(learning_rate, decay, nesterov=True)``, to PyTorch's ``nesterov=True``, and to
+    Keras's while the learning rate is constant. The book's "naive momentum" is this too: it updates the
+    velocity, and then adds ``decay * velocity - learning_rate * g``.
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
@@ -116,10 +116,10 @@ def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
 def adagrad(
     learning_rate: LearningRate, initial_accumulator_value: Number = 0.1, eps: Number = 1e-7
 ) -> Optimizer:
-    """``s <- s + g^2``, ``w <- w - learning_rate * g / sqrt(s + eps)``: steps shrink where it has been steep.
+    """``s <- s + g^2``, ``w <- w - learning_rate * g / sqrt(s + eps)``: smaller steps where it was steep.
 
     Equal to ``optax.adagrad``. Keras starts at 0.1 too and has ``eps`` in the root; PyTorch starts at 0 and
-    adds ``eps = 1e-10`` to the root. From 0 the first update is of size ``learning_rate``, whatever ``g``.
+    adds ``eps = 1e-10`` to the root. From 0 the first update has the size ``learning_rate``.
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
@@ -171,9 +171,9 @@ def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8
 def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps: Number = 1e-8) -> Optimizer:
     """Momentum and RMSprop in one: ``w <- w - learning_rate * m' / (sqrt(s') + eps)``.
 
-    ``m <- b1 * m + (1 - b1) * g`` and ``s <- b2 * s + (1 - b2) * g^2`` start at 0. For
-    that they are made up at update ``t``: ``m' = m / (1 - b1^t)`` and ``s' = s / (1 - b2^t)``. Equal to
-    ``optax.adam`` and PyTorch's; Keras's ``eps`` is 1e-7, and is added before the correction.
+    ``m <- b1 * m + (1 - b1) * g`` and ``s <- b2 * s + (1 - b2) * g^2`` start at 0. Update ``t`` corrects
+    for that: ``m' = m / (1 - b1^t)`` and ``s' = s / (1 - b2^t)``. Equal to ``optax.adam`` and PyTorch's;
+    Keras's ``eps`` is 1e-7, and is added before the correction.
 
     Args:
       learning_rate: positive; or a schedule, a function of the number of updates made so far.
@@ -204,9 +204,9 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
 def _lift(
     learning_rate: LearningRate,
     rule: Callable[..., tuple[Array, ...]],  # count, g, *memory -> direction, *memory; all for one array
-    *starts: Callable[[Array], Array],  # of each part of the memory
+    *starts: Callable[[Array], Array],  # array of parameters -> first value of a part of the memory
 ) -> Optimizer:
-    """From one array to a tree of them."""
+    """The optimizer of a tree of arrays that applies the rule to each."""
     check_learning_rate(learning_rate)
 
     def init(params: Params) -> OptimizerState:
@@ -234,28 +234,28 @@ def _lift(
 
 
 def apply_updates(params: Params, updates: Params) -> Params:
-    """``params + updates``, as new arrays: the old parameters are still what they were."""
+    """``params + updates``, as new arrays; the old ones do not change."""
     return jax.tree.map(jnp.add, params, updates)
 
 
 def check_learning_rate(learning_rate: Any) -> None:
-    """Raise ``ValueError`` unless it is positive and finite. A schedule or a traced number is let through."""
+    """Raise ``ValueError`` unless it is positive and finite. A schedule or a traced number passes."""
     if not callable(learning_rate) and not 0 < _known(learning_rate, 1.0) < math.inf:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
 
 def check_fraction(name: str, value: Any) -> None:
-    """Raise ``ValueError`` unless it is in [0, 1). A traced number is let through."""
+    """Raise ``ValueError`` unless it is in [0, 1). A traced number passes."""
     if not 0 <= _known(value, 0.0) < 1:
         raise ValueError(f"{name}: got {value}, expected at least 0 and less than 1")
 
 
 def check_not_negative(name: str, value: Any) -> None:
-    """Raise ``ValueError`` unless it is 0 or more, and finite. A traced number is let through."""
+    """Raise ``ValueError`` unless it is 0 or more, and finite. A traced number passes."""
     if not 0 <= _known(value, 0.0) < math.inf:
         raise ValueError(f"{name}: got {value}, expected a finite number, 0 or more")
 
 
 def _known(value: Any, otherwise: float) -> float:
-    """The number, or this one while it is traced."""
+    """The number; or ``otherwise``, if it is traced and so not known yet."""
     return otherwise if isinstance(value, jax.core.Tracer) else float(value)

@@ -1,16 +1,16 @@
-"""The same run on many devices: each holds a shard of the examples, and its own copy of all else.
+"""The same run on many devices: each holds a shard of the examples, and a copy of everything else.
 
     mesh = parallel.mesh()
     recipe = training.Recipe(model, optimizer, shards=mesh.size)
     params, history = training.train(key, parallel.shard(examples, mesh), recipe, epochs)
 
-``train`` stays as it is, a function of whole arrays; JAX divides its work by where they lie. A step takes the
-batch's part of every shard where that shard is, and one sum over all devices makes the gradient of the whole
-batch, weighted by its examples. What a run comes to depends on the recipe's shards, and not on the devices:
-on one device, or on any number that divides the shards, it is the same up to rounding.
+``train`` does not change: it is a function of whole arrays, and JAX divides the work by where they lie. In a
+step each device computes with those of the batch's examples that it holds, and one sum over all devices makes
+the weighted gradient of the whole batch. The result depends on the recipe's shards and not on the devices: on
+one device, or on any number that divides the shards, it is the same up to rounding.
 
-The devices may belong to several processes, on several machines, once ``jax.distributed.initialize`` has
-made them known to each other. All processes run the same program, and each reads only its devices' shards.
+After ``jax.distributed.initialize`` the devices may belong to several processes, on several machines. All
+processes run the same program, and each reads only its devices' shards.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ AXIS = "devices"
 
 
 def mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Devices in a row; by default all there are, those of the other processes too."""
+    """Devices in a row; by default all devices of all processes."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def shard(examples: Examples, mesh: Mesh) -> Examples:
-    """The examples as they are, except that each device of the mesh holds an equal part of them.
+    """The same examples, with an equal part of them on each device of the mesh.
 
     Args:
-      examples: all of them, the same in every process. Where they are memory-mapped, only the parts for the
-        devices of this process are read.
+      examples: all of them, the same in every process. If they are memory-mapped, a process reads only the
+        parts for its own devices.
       mesh: from :func:`mesh`.
 
     Raises:

@@ -1,6 +1,6 @@
-"""What a tensor is: numbers in a regular grid of some rank; and what real data looks like as one.
+"""Tensors: how to describe and slice them, and made-up data of five kinds.
 
-By convention axis 0 counts the samples. The other axes mean what the data says, so they are named here.
+By convention axis 0 counts the samples. What the other axes count depends on the data, so they have names.
 """
 
 import math
@@ -24,7 +24,7 @@ class Description(NamedTuple):
     rank: int  # the number of axes
     shape: Shape  # the length of each axis
     dtype: str
-    axes: tuple[str, ...]  # what each axis counts; empty when nobody said
+    axes: tuple[str, ...]  # what each axis counts; empty if it was not given
     bytes: int
 
     def __str__(self) -> str:
@@ -37,11 +37,11 @@ def describe(x: Any, axes: tuple[str, ...] = ()) -> Description:
 
     Args:
       x: an array of JAX or NumPy, a ``jax.ShapeDtypeStruct``, a number, or numbers in nested lists. The last
-        two are described as the array that JAX makes of them.
+        two are described as the arrays that JAX makes of them.
       axes: a name for each axis.
 
     Raises:
-      ValueError: a list is ragged, the entries are not numbers, or there is not one name for each axis.
+      ValueError: a list is ragged, the entries are not numbers, or the names are not as many as the axes.
 
     >>> print(describe(np.zeros((60_000, 28, 28), np.uint8), ("samples", "height", "width")))
     rank 3, shape (60000, 28, 28) = (samples, height, width), uint8, 47.0 MB
@@ -93,7 +93,7 @@ def _readable(count: int) -> str:
 def bottom_right(
     images: Shaped[AnyArray, "samples height width"], size: int
 ) -> Shaped[AnyArray, "samples size size"]:
-    """The corner of every image: of 28 x 28 pixels, ``x[:, 14:, 14:]`` for size 14."""
+    """The bottom right corner of every image: ``x[:, 14:, 14:]`` for 28 x 28 pixels and size 14."""
     _, height, width = _check_size(images, size)
     return images[:, height - size :, width - size :]
 
@@ -101,7 +101,7 @@ def bottom_right(
 def centre(
     images: Shaped[AnyArray, "samples height width"], size: int
 ) -> Shaped[AnyArray, "samples size size"]:
-    """The middle of every image, or half a pixel off: of 28 x 28 pixels, ``x[:, 7:-7, 7:-7]`` for size 14."""
+    """The centre of every image, to half a pixel: ``x[:, 7:-7, 7:-7]`` for 28 x 28 pixels and size 14."""
     _, height, width = _check_size(images, size)
     top, left = (height - size) // 2, (width - size) // 2
     return images[:, top : top + size, left : left + size]
@@ -133,7 +133,7 @@ def _check_size(images: AnyArray, size: int) -> Shape:
     return images.shape
 
 
-# --- five kinds of real data, made up from a key -----------------------------------------------------
+# --- made-up data of five kinds ----------------------------------------------------------------------
 
 AXES = {
     "vectors": ("samples", "features"),
@@ -156,7 +156,7 @@ def vectors(key: Key[Array, ""], people: int = 1000) -> Float32[Array, "samples 
 def time_series(
     key: Key[Array, ""], hours: int = 30, minutes: int = 60, ticks: int = 10
 ) -> Float32[Array, "samples timesteps features"]:
-    """A price that walks at random: highest and lowest of each minute's ticks, a sample an hour."""
+    """A price that moves at random: the highest and the lowest of each minute, and a sample for each hour."""
     steps = 2e-4 * jax.random.normal(key, (hours * minutes * ticks,), jnp.float32)
     price = 100 * jnp.exp(jnp.cumsum(steps)).reshape(hours, minutes, ticks)
     return jnp.stack([price.max(axis=2), price.min(axis=2)], axis=2)
@@ -165,7 +165,7 @@ def time_series(
 def text(
     key: Key[Array, ""], samples: int = 32, tokens: int = 64, vocabulary: int = 10_000
 ) -> Int32[Array, "samples tokens"]:
-    """Texts, each word a number from 1 on; filled up with 0, which is no word, to one length.
+    """Texts with a number from 1 on for each word, filled up to one length with 0, which is no word.
 
     The words follow Zipf's law: word ``n`` is about ``1 / n`` times as frequent as word 1.
     """
@@ -179,16 +179,16 @@ def text(
 def images(
     key: Key[Array, ""], samples: int = 128, height: int = 28, width: int = 28
 ) -> UInt8[Array, "samples height width channels"]:
-    """Pictures of a soft spot of some colour, somewhere: the first frames of films."""
+    """Pictures of a coloured spot with soft edges: the first frames of :func:`video`."""
     return video(key, samples, 1, height, width)[:, 0]
 
 
 def video(
     key: Key[Array, ""], samples: int = 4, frames: int = 240, height: int = 144, width: int = 256
 ) -> UInt8[Array, "samples frames height width channels"]:
-    """Films of a soft spot that drifts. The notes' four are 106,168,320 numbers.
+    """Films of a spot that drifts. Four, as in the book, are 106,168,320 numbers.
 
-    >>> jax.eval_shape(video, jax.random.key(0)).shape  # makes none of them
+    >>> jax.eval_shape(video, jax.random.key(0)).shape  # the shape alone, without the numbers
     (4, 240, 144, 256, 3)
     """
     times, rows, columns = (jnp.linspace(0, 1, length) for length in (frames, height, width))

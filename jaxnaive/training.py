@@ -3,7 +3,7 @@
 An epoch inside it is one compiled ``scan`` over the rows of an index table, and a step is the notes' four:
 take a batch, run the network on it, differentiate the loss, update the parameters. A program that has
 something to do between epochs, such as to show progress, calls :func:`start` and :func:`train_epoch`
-itself; both roads lead to the same parameters.
+itself, and gets the same parameters.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from jaxnaive.batches import AnyArray, Batch, Examples, IndexTable
 from jaxnaive.layers import Layer, Params
 from jaxnaive.optimizers import AnyOptimizer, apply_updates
 
-PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time; bounds its memory, not its result
+PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time, to bound its memory
 
 
 class Recipe(NamedTuple):
-    """What is trained and how: all that defines a run besides its key, its data and its length.
+    """What is trained and how: all that defines a run besides its key, its data and its epochs.
 
-    Here optimizer, loss and metrics meet, as in the ``compile`` of Keras. The loss is what training makes
-    smaller; metrics are only looked at, and accuracy is one of them.
+    Optimizer, loss and metrics are what ``compile`` takes in Keras. Training makes the loss smaller; metrics,
+    such as accuracy, are only reported.
 
-    A compiled program belongs to one recipe: keep the recipe, since an equal one made anew compiles anew.
+    Make a recipe once and keep it: with a new model or optimizer, even an equal one, it is compiled again.
     """
 
     model: Layer
@@ -37,12 +37,12 @@ class Recipe(NamedTuple):
     batch_size: int = 128
     shuffle: bool = True
     metrics: tuple[Callable[[Array, Array], Array], ...] = (losses.accuracy,)  # logits, labels -> an array
-    value_and_grad: Callable[..., Any] = jax.value_and_grad  # or that of jaxnaive.backprop, which is equal
-    shards: int = 1  # equal parts of the examples, of which every batch takes equally much; see parallel
+    value_and_grad: Callable[..., Any] = jax.value_and_grad  # or backprop.value_and_grad, which is equal
+    shards: int = 1  # equal parts of the examples, equally many of each in every batch; see parallel
 
 
 class State(NamedTuple):
-    """What a run carries: all that its future depends on besides recipe and data."""
+    """What a run carries: with the recipe and the data it decides all later steps."""
 
     params: Params
     opt_state: Any
@@ -57,7 +57,7 @@ class History(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """How a network does on examples, each of them counted once."""
+    """Loss and metrics of a network on examples, each of them counted once."""
 
     loss: Float[Array, ""]  # mean
     metrics: dict[str, Array]  # of the recipe, by their names
@@ -76,7 +76,7 @@ def start(key: Key[Array, ""], recipe: Recipe, order_key: Key[Array, ""] | None 
     Args:
       key: decides the parameters, and the order of every epoch unless there is an ``order_key``.
       recipe: what is to be trained.
-      order_key: decides the order of every epoch. Runs that share it see the same batches.
+      order_key: decides the order of every epoch. Runs with the same one see the same batches.
     """
     key_params, key_order = jax.random.split(key)
     params = recipe.model.init(key_params)
@@ -85,7 +85,7 @@ def start(key: Key[Array, ""], recipe: Recipe, order_key: Key[Array, ""] | None 
 
 
 def mean_loss(params: Params, batch: Batch, recipe: Recipe) -> Float[Array, ""]:
-    """The weighted mean of the losses of a batch's examples; the function whose gradient is followed."""
+    """The weighted mean of the losses of a batch's examples; the function that is differentiated."""
     per_example = recipe.loss(recipe.model.forward(params, batch.images), batch.labels)
     return jnp.sum(batch.weight * per_example) / jnp.sum(batch.weight)
 
@@ -98,7 +98,7 @@ def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float
 
 
 def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, recipe: Recipe) -> IndexTable:
-    """Which of so many examples each step of an epoch sees."""
+    """The index table of an epoch: which examples each step sees."""
     batches.check_batch_size(recipe.batch_size, examples, recipe.shards)
     in_order = jnp.arange(examples, dtype=jnp.int32)
     order = batches.epoch_order(key, epoch, examples, recipe.shards) if recipe.shuffle else in_order
@@ -107,7 +107,7 @@ def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, rec
 
 @partial(jax.jit, static_argnames="recipe")
 def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State, Float[Array, " steps"]]:
-    """Every example once: the state afterwards, and the loss of each step.
+    """One epoch, each example once: the state after it, and the loss of each step.
 
     Raises:
       ValueError: the examples' shapes or dtypes do not fit together, or the batch size does not fit them.
@@ -156,10 +156,10 @@ def train(key: Key[Array, ""], examples: Examples, recipe: Recipe, epochs: int) 
 def predict(
     params: Params, images: Shaped[AnyArray, "examples ..."], model: Layer
 ) -> Float[Array, "examples classes"]:
-    """The logits of images as they are, uint8 or float; ``layers.softmax`` makes them probabilities.
+    """The logits of images, uint8 or float; ``layers.softmax`` turns them into probabilities.
 
     Raises:
-      ValueError: the images do not have as many values as the model has inputs.
+      ValueError: the number of values in an image is not that of the model's inputs.
     """
 
     def logits(image: Array) -> Array:

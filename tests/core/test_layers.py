@@ -189,7 +189,7 @@ def test_s78_b3_a_wrong_number_of_features_or_layers_is_refused():
     with pytest.raises(ValueError, match=r"got 28 features an example, expected 784"):
         model.forward(params, jnp.ones((10_000, 28, 28)))  # the notes' test images, which were not reshaped
     with pytest.raises(
-        ValueError, match="parameters: got 1 of them, expected a tuple of 2, an entry a layer"
+        ValueError, match="parameters: got 1 of them, expected a tuple of 2, one for each layer"
     ):
         model.forward(params[:1], jnp.ones((2, 784)))
 
@@ -197,7 +197,7 @@ def test_s78_b3_a_wrong_number_of_features_or_layers_is_refused():
 def test_b1_b2_a_function_in_the_place_of_parameters_is_refused(as_a_user):
     model = layers.mlp(784, 512, 10)
     with pytest.raises(
-        ValueError, match="parameters: got a function, expected a tuple of 2, an entry a layer"
+        ValueError, match="parameters: got a function, expected a tuple of 2, one for each layer"
     ):
         model.forward(NOTES.init, jnp.ones((2, 784)))
 
