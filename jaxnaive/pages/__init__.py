@@ -1,10 +1,10 @@
-"""How every HTML page is made. jinja2 is imported when the first one is."""
+"""Templates of the HTML pages. jinja2 is imported when the first page is made."""
 
 from typing import Any
 
 
 def template(name: str, **filters: Any) -> Any:
-    """A page of the folder ``templates``, to be filled by its ``render``; what is filled in is escaped."""
+    """A page of the folder ``templates``; its ``render`` fills it in, and escapes what it fills in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

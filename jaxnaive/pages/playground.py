@@ -1,4 +1,4 @@
-"""A page to draw digits on: the trained network itself, in HTML and JavaScript, without a server."""
+"""A page to draw digits on: the trained network in HTML and JavaScript, without a server."""
 
 import base64
 from typing import Any
@@ -13,7 +13,7 @@ PLAYGROUND = "playground.html"
 
 
 def to_html(network: Network) -> str:
-    """The page; it holds the parameters as base64 of little-endian float32.
+    """The page, which holds the parameters as base64 of little-endian float32.
 
     Raises:
       ValueError: the network does not take images of MNIST's size.
