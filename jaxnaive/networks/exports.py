@@ -1,9 +1,9 @@
 """A trained network as a file that runs without jaxnaive: in PyTorch, in JAX alone, or wherever ONNX runs.
 
 All of them take ``x``, float32 of shape [batch, features], and give logits [batch, classes], as the network's
-``forward`` does, for batches of any size. The safetensors file holds the parameters alone, and is the one to
-keep. The StableHLO file is a program, which JAX promises to read for six months. The ONNX file is a program
-too, in the format of 2020, which later runtimes read as well.
+``forward`` does, for batches of any size. The safetensors file holds the parameters alone; it is the one to
+archive. The StableHLO file is a program, which JAX promises to read for six months. The ONNX file is a
+program too, in the format of 2020, which later runtimes also read.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ from jaxnaive.disk import checkpoints
 from jaxnaive.networks import Network
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-OPSET, IR_VERSION = 13, 7  # of ONNX 1.8; what a Gemm and a Relu are has not changed since
-ABOUT = "about"  # the metadata's one key, since safetensors writes several in no fixed order
+OPSET, IR_VERSION = 13, 7  # of ONNX 1.8; Gemm and Relu have not changed since
+ABOUT = "about"  # the only key of the metadata, because safetensors writes several in no fixed order
 
 
 def to_safetensors(network: Network) -> bytes:
     """The parameters as PyTorch has them in an ``nn.Sequential(Linear, ReLU, Linear, ...)``.
 
     Layer n of the network is module 2 n, with a ``weight`` [outputs, inputs], the transpose of ``w``, and a
-    ``bias``. The metadata says, as JSON, what ``x`` has to be and what the classes are called.
+    ``bias``. The metadata describes ``x`` and names the classes, as JSON.
     """
     tensors = {}
     for number, layer in enumerate(network.params):
-        # In C order, because safetensors writes the memory as it lies.
+        # In C order, because safetensors writes the memory as it is.
         tensors[f"{2 * number}.weight"] = np.ascontiguousarray(np.asarray(layer["w"]).T)
         tensors[f"{2 * number}.bias"] = np.asarray(layer["b"])
     return safetensors.numpy.save(tensors, {ABOUT: _about(network)})
@@ -43,18 +43,18 @@ def to_stablehlo(network: Network) -> bytes:
     """The network as ``jax.export`` writes it: a StableHLO program with the parameters in it.
 
     Raises:
-      ImportError: flatbuffers is not installed, which JAX needs to write such a file and to read it.
+      ImportError: flatbuffers is not installed; JAX needs it to write such a file and to read it.
     """
     forward = jax.jit(partial(network.model.forward, network.params))
     (batch,) = jax.export.symbolic_shape("batch")
     x = jax.ShapeDtypeStruct((batch, features(network)), jnp.float32)
-    # In full precision, because GPUs and TPUs round the factors of a product otherwise.
+    # In full precision: by default GPUs and TPUs round the factors of a product.
     with _without_paths(), jax.default_matmul_precision("highest"):
         return bytes(jax.export.export(forward, platforms=PLATFORMS)(x).serialize())
 
 
 def to_onnx(network: Network) -> bytes:
-    """The network as an ONNX graph: a Gemm a layer, a Relu between two, and the metadata of safetensors.
+    """The network as an ONNX graph: a Gemm for each layer, Relu between them, and safetensors' metadata.
 
     Raises:
       ImportError: onnx is not installed.
@@ -62,7 +62,7 @@ def to_onnx(network: Network) -> bytes:
     try:
         from onnx import TensorProto, helper, numpy_helper  # pyrefly: ignore[missing-import]
     except ImportError as error:
-        raise ImportError("to write ONNX needs its package: pip install 'jaxnaive[onnx]'") from error
+        raise ImportError("writing ONNX needs the package onnx: pip install -e '.[onnx]'") from error
     nodes, x, last = [], "x", len(network.params) - 1
     for number in range(len(network.params)):
         y = "logits" if number == last else f"{number}.sum"
@@ -70,13 +70,13 @@ def to_onnx(network: Network) -> bytes:
         if number < last:
             x = f"{number}.relu"
             nodes.append(helper.make_node("Relu", [y], [x]))
-    given, made = (
+    inputs, outputs = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
         for name, size in (("x", features(network)), ("logits", len(network.class_names)))
     )
     named = checkpoints.named_leaves(network.params)
     arrays = [numpy_helper.from_array(np.asarray(leaf), name) for name, leaf in named]
-    graph = helper.make_graph(nodes, "mlp", [given], [made], arrays)
+    graph = helper.make_graph(nodes, "mlp", [inputs], [outputs], arrays)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="jaxnaive")
     helper.set_model_props(model, {ABOUT: _about(network)})
@@ -84,12 +84,12 @@ def to_onnx(network: Network) -> bytes:
 
 
 def features(network: Network) -> int:
-    """How many numbers an example has: 784 for 28 x 28 pixels."""
+    """The number of numbers in an example: 784 for 28 x 28 pixels."""
     return math.prod(network.image_shape)
 
 
 def describe_x(network: Network) -> str:
-    """What an exported network has to be given."""
+    """What an exported network takes as ``x``."""
     shape = " x ".join(map(str, network.image_shape))
     return (
         f"float32 [batch, {features(network)}], the {shape} numbers of an example in a row; grey values "
@@ -103,9 +103,9 @@ def _about(network: Network) -> str:
 
 @contextlib.contextmanager
 def _without_paths() -> Iterator[None]:
-    """Inside it JAX does not note in a program which lines of which files it came from.
+    """Inside it JAX does not write into a program which lines of which files it was made from.
 
-    They are of no use where the files are not, and tell strangers how this machine's folders are called.
+    They are of no use without the files, and show the names of this machine's folders.
     """
     name = "jax_traceback_in_locations_limit"
     before = getattr(jax.config, name)
