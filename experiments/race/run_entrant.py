@@ -1,9 +1,10 @@
-"""Run one peer, and print as JSON how long each part took.
+"""Run one entrant in this process, and print as JSON how long each part took.
 
-    python -m experiments.peers pytorch '["sgd", 0.1, "constant", 128, 4]' FOLDER 0 0 TIME
+    python -m experiments.race.run_entrant pytorch '["sgd", 0.1, "constant", 128, 4]' FOLDER 0 0 TIME
 
-The arguments: the peer, the recipe, the folder with the arrays, how many training examples to hold out and
-test on, the seed, and when the process was started, by ``time.time()``.
+The arguments are the module in `entrants/`, the hyperparameters, the folder with the arrays, the number of
+training examples to hold out and test on (0: test on the test set), the seed, and the ``time.time()`` at
+which the process was started.
 """
 
 import importlib
@@ -13,20 +14,21 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from experiments import peers
+from experiments.race import specification
+from experiments.race.specification import Hyperparameters
 
 
-def main(name: str, recipe: str, folder: str, held_out: str, seed: str, started: str) -> None:
+def main(module: str, hyperparameters: str, folder: str, held_out: str, seed: str, started: str) -> None:
     times = [float(started)]
 
     def lap() -> None:
         times.append(time.time())
 
-    peer = importlib.import_module(f"experiments.peers.{name}")
+    entrant = importlib.import_module(f"experiments.race.entrants.{module}")
     lap()
-    data = peers.load(Path(folder), int(held_out))
+    data = specification.load(Path(folder), int(held_out))
     lap()
-    predicted = peer.train(data, peers.Recipe(*json.loads(recipe)), int(seed), lap)
+    predicted = entrant.train(data, Hyperparameters(*json.loads(hyperparameters)), int(seed), lap)
     lap()
     imports, load, *epochs, test = (after - before for before, after in pairwise(times))
     accuracy = float((predicted == data.test_labels).mean())

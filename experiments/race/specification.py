@@ -1,9 +1,9 @@
-"""The same job in the frameworks that a user would pick instead: one specification, a file a framework.
+"""The specification that every entrant of the race follows: network, data, hyperparameters.
 
-A peer is a module with ``train(data, recipe, seed, lap)``: it trains 784-512-10 with relu on all training
-images, in float32, in an order drawn anew for every epoch, with the short last batch; calls ``lap()`` when
-an epoch is really over, not only dispatched; and returns the class that it predicts for every test image. All
-else is as the framework's own guide does it. ``python -m experiments.peers`` runs one of them in a process.
+An entrant is a module in `entrants/` with ``train(data, hyperparameters, seed, lap)``. It trains 784-512-10
+with relu, in float32, on all training images. Each epoch has a new random order and includes the short last
+batch. After each epoch it waits until the work is done, then calls ``lap()``. It returns the predicted class
+of every test image. Everything else follows the framework's own guide.
 """
 
 from collections.abc import Callable
@@ -15,26 +15,26 @@ import numpy as np
 HIDDEN, CLASSES = 512, 10
 
 
-class Recipe(NamedTuple):
-    """How to train; the rest of the specification is the same for all."""
+class Hyperparameters(NamedTuple):
+    """How to train; the rest of the specification is the same in every run."""
 
     optimizer: Literal["sgd", "nesterov", "adam"]  # nesterov: momentum 0.9
-    learning_rate: float  # at its highest
+    learning_rate: float  # the highest of the schedule
     schedule: Literal["constant", "one-cycle"]
     batch_size: int
     epochs: int
-    label_smoothing: float = 0.0  # of the target, spread over all classes
+    label_smoothing: float = 0.0  # fraction of each target that is spread over all classes
 
     def updates(self, examples: int) -> int:
-        """Of the whole run."""
+        """The number of updates in a run on so many examples."""
         return self.epochs * -(-examples // self.batch_size)
 
     def rate(self, examples: int, minimum: Callable[[Any, Any], Any] = min) -> Callable[[Any], Any]:
-        """The learning rate, as a function of the updates made so far.
+        """The learning rate as a function of the number of updates made so far.
 
         Args:
-          examples: to train on.
-          minimum: of two numbers, as the framework has it.
+          examples: the number of training examples.
+          minimum: the framework's function that returns the smaller of two numbers.
         """
         if self.schedule == "constant":
             return lambda count: self.learning_rate
@@ -47,7 +47,7 @@ class Recipe(NamedTuple):
 
 
 class Data(NamedTuple):
-    """MNIST, or a part of it, as it lies on the disk."""
+    """MNIST, or a part of it, as it is stored on disk."""
 
     train_images: np.ndarray  # uint8 [examples, 28, 28]
     train_labels: np.ndarray  # int32 [examples]
@@ -59,12 +59,13 @@ Lap = Callable[[], None]
 
 
 def load(folder: Path, held_out: int) -> Data:
-    """The arrays in a folder; with the last ``held_out`` training examples to test on instead, if any.
+    """The arrays in a folder, memory-mapped, so that pages are read from disk when they are used.
 
-    They are mapped into memory, so that what is read of them is read where it is used.
+    Args:
+      folder: with one ``.npy`` file for each field of :class:`Data`.
+      held_out: if not 0, the last so many training examples take the place of the test set.
     """
-    names = ("train_images", "train_labels", "test_images", "test_labels")
-    data = Data(*(np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in names))
+    data = Data(*(np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in Data._fields))
     if not held_out:
         return data
     images, labels = data.train_images, data.train_labels
@@ -72,7 +73,7 @@ def load(folder: Path, held_out: int) -> Data:
 
 
 def features(images: np.ndarray) -> np.ndarray:
-    """float32 [examples, 784], from 0 to 1."""
+    """The images as float32 [examples, 784], from 0 to 1."""
     x = images.reshape(len(images), -1).astype(np.float32)
-    x /= 255  # in place: nobody needs the memory of a second one
+    x /= 255  # in place, which saves the memory of a second array
     return x

@@ -1,12 +1,12 @@
-"""A plain JAX loop with optax: a jitted step, batches from NumPy."""
+"""A plain JAX loop with optax: a jitted step, and batches from NumPy."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from experiments.peers.in_optax import make_loss, make_optimizer
 
-from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
+from experiments.race.specification import CLASSES, HIDDEN, Data, Hyperparameters, Lap, features
+from experiments.race.specification_optax import make_loss, make_optimizer
 
 
 def init(key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
@@ -20,9 +20,9 @@ def forward(params: list[tuple[jax.Array, jax.Array]], x: jax.Array) -> jax.Arra
     return jax.nn.relu(x @ w1 + b1) @ w2 + b2
 
 
-def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
+def train(data: Data, hyperparameters: Hyperparameters, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
-    optimizer, mean_loss = make_optimizer(recipe, len(y)), make_loss(recipe)
+    optimizer, mean_loss = make_optimizer(hyperparameters, len(y)), make_loss(hyperparameters)
     params = init(jax.random.key(seed))
     state = optimizer.init(params)
 
@@ -36,10 +36,10 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         return optax.apply_updates(params, updates), state
 
     rng = np.random.default_rng(seed)
-    for _ in range(recipe.epochs):
+    for _ in range(hyperparameters.epochs):
         order = rng.permutation(len(y))
-        for start in range(0, len(y), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
+        for start in range(0, len(y), hyperparameters.batch_size):
+            batch = order[start : start + hyperparameters.batch_size]
             params, state = step(params, state, x[batch], y[batch])
         jax.block_until_ready(params)
         lap()

@@ -3,15 +3,15 @@
 import equinox as eqx
 import jax
 import numpy as np
-from experiments.peers.in_optax import make_loss, make_optimizer
 
-from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
+from experiments.race.specification import CLASSES, HIDDEN, Data, Hyperparameters, Lap, features
+from experiments.race.specification_optax import make_loss, make_optimizer
 
 
-def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
+def train(data: Data, hyperparameters: Hyperparameters, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
     model = eqx.nn.MLP(784, CLASSES, HIDDEN, depth=1, key=jax.random.key(seed))
-    optimizer, mean_loss = make_optimizer(recipe, len(y)), make_loss(recipe)
+    optimizer, mean_loss = make_optimizer(hyperparameters, len(y)), make_loss(hyperparameters)
     state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
 
     def loss_fn(model, x, y):
@@ -24,10 +24,10 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         return eqx.apply_updates(model, updates), state
 
     rng = np.random.default_rng(seed)
-    for _ in range(recipe.epochs):
+    for _ in range(hyperparameters.epochs):
         order = rng.permutation(len(y))
-        for start in range(0, len(y), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
+        for start in range(0, len(y), hyperparameters.batch_size):
+            batch = order[start : start + hyperparameters.batch_size]
             model, state = step(model, state, x[batch], y[batch])
         jax.block_until_ready(eqx.filter(model, eqx.is_array))
         lap()

@@ -2,10 +2,10 @@
 
 import jax
 import numpy as np
-from experiments.peers.in_optax import make_loss, make_optimizer
 from flax import nnx
 
-from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
+from experiments.race.specification import CLASSES, HIDDEN, Data, Hyperparameters, Lap, features
+from experiments.race.specification_optax import make_loss, make_optimizer
 
 
 class Model(nnx.Module):
@@ -17,11 +17,11 @@ class Model(nnx.Module):
         return self.output(nnx.relu(self.hidden(x)))
 
 
-def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
+def train(data: Data, hyperparameters: Hyperparameters, seed: int, lap: Lap) -> np.ndarray:
     x, y = features(data.train_images), data.train_labels
     model = Model(nnx.Rngs(seed))
-    optimizer = nnx.Optimizer(model, make_optimizer(recipe, len(y)), wrt=nnx.Param)
-    mean_loss = make_loss(recipe)
+    optimizer = nnx.Optimizer(model, make_optimizer(hyperparameters, len(y)), wrt=nnx.Param)
+    mean_loss = make_loss(hyperparameters)
 
     def loss_fn(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
         return mean_loss(model(x), y)
@@ -31,10 +31,10 @@ def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
         optimizer.update(model, nnx.grad(loss_fn)(model, x, y))
 
     rng = np.random.default_rng(seed)
-    for _ in range(recipe.epochs):
+    for _ in range(hyperparameters.epochs):
         order = rng.permutation(len(y))
-        for start in range(0, len(y), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
+        for start in range(0, len(y), hyperparameters.batch_size):
+            batch = order[start : start + hyperparameters.batch_size]
             step(model, optimizer, x[batch], y[batch])
         jax.block_until_ready(nnx.state(model))
         lap()

@@ -1,11 +1,11 @@
-"""The notes' own way, with their bugs removed: naive layers, a gradient tape, one step after the other."""
+"""The notes' own loop in TensorFlow, without its bugs: naive layers, a gradient tape, step by step."""
 
 from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
-from experiments.peers import CLASSES, HIDDEN, Data, Lap, Recipe, features
+from experiments.race.specification import CLASSES, HIDDEN, Data, Hyperparameters, Lap, features
 
 
 class NaiveDense:
@@ -38,7 +38,7 @@ class NaiveSequential:
 
 
 class Optimizer:
-    """Nesterov's momentum; without momentum it is the notes' ``update_weights``."""
+    """Gradient descent with Nesterov's momentum; with momentum 0 it is the notes' ``update_weights``."""
 
     def __init__(self, weights, momentum):
         self.momentum = momentum
@@ -61,22 +61,23 @@ def one_training_step(model, optimizer, loss, images, labels, rate):
     optimizer.update(tape.gradient(average_loss, model.weights), model.weights, rate)
 
 
-def train(data: Data, recipe: Recipe, seed: int, lap: Lap) -> np.ndarray:
-    if recipe.optimizer == "adam":
-        raise ValueError("the notes have no adam")
+def train(data: Data, hyperparameters: Hyperparameters, seed: int, lap: Lap) -> np.ndarray:
+    if hyperparameters.optimizer == "adam":
+        raise ValueError("the notes' loop has no adam")
     tf.random.set_seed(seed)
     x, y = features(data.train_images), data.train_labels
     model = NaiveSequential([NaiveDense(784, HIDDEN, tf.nn.relu), NaiveDense(HIDDEN, CLASSES, tf.nn.softmax)])
-    optimizer = Optimizer(model.weights, 0.9 if recipe.optimizer == "nesterov" else 0.0)
+    optimizer = Optimizer(model.weights, 0.9 if hyperparameters.optimizer == "nesterov" else 0.0)
     loss = tf.keras.losses.sparse_categorical_crossentropy
-    if recipe.label_smoothing:
+    if hyperparameters.label_smoothing:
         y = tf.keras.utils.to_categorical(y, CLASSES)
-        loss = partial(tf.keras.losses.categorical_crossentropy, label_smoothing=recipe.label_smoothing)
-    rate, rng, count = recipe.rate(len(y)), np.random.default_rng(seed), 0
-    for _ in range(recipe.epochs):
+        smoothing = hyperparameters.label_smoothing
+        loss = partial(tf.keras.losses.categorical_crossentropy, label_smoothing=smoothing)
+    rate, rng, count = hyperparameters.rate(len(y)), np.random.default_rng(seed), 0
+    for _ in range(hyperparameters.epochs):
         order = rng.permutation(len(y))
-        for start in range(0, len(y), recipe.batch_size):
-            batch = order[start : start + recipe.batch_size]
+        for start in range(0, len(y), hyperparameters.batch_size):
+            batch = order[start : start + hyperparameters.batch_size]
             one_training_step(model, optimizer, loss, x[batch], y[batch], rate(count))
             count += 1
         lap()
