@@ -1,6 +1,6 @@
 """Save a state again and again, each time dying one system call later.
 
-python tests/die_at_call.py FOLDER WRITER
+python tests/processes/die_at_call.py FOLDER WRITER
 
 Every attempt is a fork with a folder of its own, FOLDER/N; it dies before its N-th call, or in the middle of
 it if that is a write. Prints how many attempts it took until one lived. The writer is ``run`` or ``naive``.

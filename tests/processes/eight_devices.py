@@ -1,6 +1,6 @@
 """Train on up to eight virtual devices, and say in JSON how it went; a process of its own.
 
-XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/eight_devices.py
+XLA_FLAGS=--xla_force_host_platform_device_count=8 python tests/processes/eight_devices.py
 """
 
 import json

@@ -1,10 +1,11 @@
 """A small run as a user would write it, for the tests to interrupt.
 
-python tests/tiny_run.py FOLDER EPOCHS [OPTIMIZER [slow|full|naive]]
+python tests/processes/tiny_run.py FOLDER EPOCHS [MODE]
 
-``slow`` makes every fsync take 0.3 s; with ``full`` no file can be longer than 900 bytes after the second
-epoch, which leaves room for the log and none for a checkpoint; ``naive`` saves as most scripts do, and is
-there to fail.
+The modes: ``slow`` makes every fsync take 0.3 s; ``paused`` adds 5 ms to every epoch; with ``short-log`` no
+file can be longer than 1,500 bytes, which the log reaches first, and with ``no-room`` 900 after the second
+epoch, which leaves room for the log and none for a checkpoint; ``two-devices`` makes two devices of the CPU;
+``naive`` saves as most scripts do, and is there to fail.
 """
 
 import os
@@ -17,32 +18,47 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxnaive import batches, job, layers, runs, training
+from jaxnaive import batches, job, layers, optimizers, runs, training
 
 SCHEDULE_EPOCHS = 1000  # not the number that is asked for, so that a longer run begins as a shorter one
 
 
-def main(folder, epochs, optimizer, mode):
+def main(folder, epochs, mode):
+    prepare(mode)
     rng = np.random.default_rng(0)
     images = rng.random((48, 4)).astype(np.float32)
     examples = batches.Examples(images, images[:, :2].argmax(axis=1).astype(np.int32))
     rate = job.make_schedule("linear", 0.01, SCHEDULE_EPOCHS * 6)
-    recipe = training.Recipe(layers.mlp(4, 3, 2), job.find_optimizer(optimizer)(rate), batch_size=8)
+    recipe = training.Recipe(layers.mlp(4, 3, 2), optimizers.sgd(rate), batch_size=8)
     state = training.start(jax.random.key(0), recipe)
     if mode == "naive":
         naive(folder, state, examples, recipe, epochs)
         return
-    if mode == "slow":
-        fsync = os.fsync
-        os.fsync = lambda fd: time.sleep(0.3) or fsync(fd)
-    with runs.open(folder, {"epochs": epochs, "optimizer": optimizer}) as run:
+    with runs.open(folder, {"epochs": epochs}) as run:
         state = run.restore(state)
         for epoch in range(run.epoch, epochs):
             state, loss = training.train_epoch(state, examples, recipe)
             print(epoch, flush=True)
             run.save(state, loss)
-            if mode == "full" and epoch == 1:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))
+            if mode == "paused":
+                time.sleep(0.005)
+            if mode == "no-room" and epoch == 1:
+                limit_files(900)
+
+
+def prepare(mode):
+    if mode == "slow":
+        fsync = os.fsync
+        os.fsync = lambda fd: time.sleep(0.3) or fsync(fd)
+    if mode == "short-log":
+        limit_files(1500)
+    if mode == "two-devices":
+        jax.config.update("jax_num_cpu_devices", 2)
+
+
+def limit_files(size):
+    """No file can be longer than so many bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def naive(folder, state, examples, recipe, epochs):
@@ -66,5 +82,5 @@ def naive(folder, state, examples, recipe, epochs):
 
 
 if __name__ == "__main__":
-    _, folder, epochs, *rest = [*sys.argv, *["sgd", ""][len(sys.argv) - 3 :]]
-    main(Path(folder), int(epochs), *rest)
+    _, folder, epochs, mode = [*sys.argv, ""][:4]
+    main(Path(folder), int(epochs), mode)
