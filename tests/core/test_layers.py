@@ -204,5 +204,7 @@ def test_b1_b2_a_function_in_the_place_of_parameters_is_refused(as_a_user):
 
 def test_b8_grey_values_that_nobody_scaled_are_refused_by_the_layer_itself(as_a_user):
     model = layers.mlp(784, 512, 10)
-    with pytest.raises(ValueError, match=r"dense layer: got uint8, expected floats; batches\.as_features"):
+    with pytest.raises(
+        ValueError, match=r"dense layer: got uint8, expected floats; see batches\.as_features"
+    ):
         model.forward(model.init(KEY), jnp.ones((2, 784), jnp.uint8))
