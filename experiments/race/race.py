@@ -46,7 +46,8 @@ class Options:
     peers: tuple[str, ...] = tuple(ENTRANTS)
     """the entrants besides jaxnaive"""
     rounds: int = 5
-    """processes for each entrant and task; the table has their medians"""
+    """processes for each entrant and task; the table has their medians. In the first round the compile cache
+    is empty"""
     search: bool = True
     """search for the best hyperparameters for each entrant; takes as long as the rest"""
     data_dir: DataDir = None

@@ -1,5 +1,6 @@
-"""Pictures of runs: their losses, what a network says to test images, and what many runs say together."""
+"""Pictures of runs: their losses, a network's predictions for images, and the statistics of many runs."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,73 +12,86 @@ from jaxnaive.data import Dataset
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
+COLUMNS = 10  # of images
 
-def curves(path: Path, history: History, title: str) -> None:
-    """The loss of every step, and the mean of every epoch.
+
+def curves(path: Path, history: History, title: str, test_loss: float | None = None) -> None:
+    """The training loss of every batch, its mean in every epoch, and the test loss at the end.
 
     Args:
       path: the PNG file to write.
       history: of a run.
       title: what ran, and how it ended.
+      test_loss: at the end of the run, if it is known.
     """
     figure = pictures.new(7.0, 4.0)
     axes = figure.subplots()
     loss = np.asarray(history.loss)
     epochs, steps = loss.shape
+    marker_size = 3 if epochs > 20 else 6
     if loss.size:
         times = np.arange(1, loss.size + 1) / steps
-        axes.plot(times, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="each batch")
         axes.plot(
-            np.arange(epochs) + 0.5,
-            loss.mean(axis=1),
-            color="tab:blue",
-            marker="o",
-            markersize=3 if epochs > 20 else 6,
-            label="mean of each epoch",
+            times, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="training, each batch"
         )
+        style = {"color": "tab:blue", "marker": "o", "markersize": marker_size}
+        axes.plot(np.arange(epochs) + 0.5, loss.mean(axis=1), label="training, mean of each epoch", **style)
+    if test_loss is not None:
+        label = f"test, at the end: {test_loss:.3g}"
+        axes.plot(epochs, test_loss, "D", color="tab:red", clip_on=False, zorder=3, label=label)
+    if axes.get_legend_handles_labels()[0]:
         axes.legend()
-    axes.set(xlabel="epoch", ylabel="training loss", yscale="log", xlim=(0, max(epochs, 1)), title=title)
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(0, max(epochs, 1)))
     axes.grid(alpha=0.3)
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
 def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None:
-    """Test images: two rows the network gets right, three rows of its most confident mistakes.
+    """Test images: two rows the network gets right, and up to three of its most confident mistakes.
 
     Args:
       path: the PNG file to write.
       dataset: what it was tested on.
       probabilities: ``[examples, classes]``, in the order of ``dataset.test``.
     """
-    columns, labels = 10, np.asarray(dataset.test.labels)
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    right, wrong = data.right_and_wrong(probabilities, labels)
-    names = dataset.class_names
-    short = max(map(len, names)) <= 2
-    figure = pictures.new(11.0, 8.0)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2, 3), hspace=0)
-    for part, chosen, rows, color, title in (
-        (top, right, 2, "tab:green", "Right: the first test images"),
-        (bottom, wrong, 3, "tab:red", "Wrong: the most confident mistakes, as predicted (and in truth)"),
-    ):
-        part.suptitle(title, color=color, x=0.01, ha="left", weight="bold")
-        grid = part.subplots(rows, columns).ravel()
-        for axes in grid:
-            axes.axis("off")
-        for axes, i in zip(grid, chosen, strict=False):
-            truth = [] if predicted[i] == labels[i] else [f"({names[labels[i]]})"]
-            words = [names[predicted[i]], *truth, f"{confidence[i]:.0%}"]
-            axes.set_title((" " if short else "\n").join(words), fontsize=9 if short else 7, color=color)
-            axes.imshow(
-                data.as_picture(np.asarray(dataset.test.images[i])), cmap="gray_r", interpolation="nearest"
-            )
+    right, wrong = data.right_and_wrong(probabilities, np.asarray(dataset.test.labels))
+    parts = (
+        (right[: 2 * COLUMNS], "tab:green", "Right: the first test images", "Right: none"),
+        (wrong[: 3 * COLUMNS], "tab:red", "Wrong: the most confident mistakes, as predicted (and in truth)",
+         "Wrong: none, there are no mistakes"),
+    )  # fmt: skip
+    heights = [1.6 * math.ceil(len(shown) / COLUMNS) if len(shown) else 0.4 for shown, *_ in parts]
+    figure = pictures.new(11.0, sum(heights))
+    subfigures = figure.subfigures(2, 1, height_ratios=heights, hspace=0)
+    for subfigure, (shown, color, title, none) in zip(subfigures, parts, strict=True):
+        subfigure.suptitle(title if len(shown) else none, color=color, x=0.01, ha="left", weight="bold")
+        _draw_predictions(subfigure, dataset, probabilities, shown, color)
     pictures.save(figure, path)
+
+
+def _draw_predictions(
+    subfigure: Any, dataset: Dataset, probabilities: np.ndarray, shown: np.ndarray, color: str
+) -> None:
+    """Test images in rows, each with the prediction, the truth if it is another, and the probability."""
+    names, labels = dataset.class_names, dataset.test.labels
+    are_short = max(map(len, names)) <= 2
+    cells = [] if len(shown) == 0 else subfigure.subplots(math.ceil(len(shown) / COLUMNS), COLUMNS).ravel()
+    for axes in cells:
+        axes.axis("off")
+    for axes, i in zip(cells, shown, strict=False):
+        predicted = probabilities[i].argmax()
+        truth = [] if predicted == labels[i] else [f"({names[labels[i]]})"]
+        words = [names[predicted], *truth, f"{probabilities[i, predicted]:.0%}"]
+        axes.set_title((" " if are_short else "\n").join(words), fontsize=9 if are_short else 7, color=color)
+        image = data.as_picture(np.asarray(dataset.test.images[i]))
+        axes.imshow(image, cmap="gray_r", interpolation="nearest")
 
 
 def seen(
     path: Path, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> None:
-    """A picture of a user, what the network got to see of it, and what the network says.
+    """A user's picture, what the network sees of it, and the probabilities of the classes.
 
     Args:
       path: the PNG file to write.
@@ -100,7 +114,8 @@ def seen(
     says.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=3, fontsize=8)
     says.set_yticks(range(len(probabilities)), class_names)
     says.invert_yaxis()
-    says.set(xlim=(0, 1.2), xticks=[], title=f"{class_names[best]}: {probabilities[best]:.1%}")
+    says.set(xlim=(0, 1.2), xticks=[])
+    says.set_title(f"{class_names[best]}: {probabilities[best]:.1%}", wrap=True)
     says.spines[["top", "right", "bottom"]].set_visible(False)
     pictures.save(figure, path)
 
@@ -127,9 +142,10 @@ def bands(
         color = f"C{number}"
         axes.plot(x, summary.mean, color=color, marker="o", markersize=3, label=name)
         axes.fill_between(x, summary.low, summary.high, color=color, alpha=0.2, linewidth=0)
-    axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.grid(alpha=0.3)
     axes.legend()
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
@@ -151,7 +167,8 @@ def heat_map(
       label: what the columns are.
       title: what it shows.
     """
-    figure = pictures.new(1.6 + 0.8 * len(columns), 1.4 + 0.45 * len(rows))
+    width = max(5.0, 1.6 + 0.8 * len(columns))  # the title of a narrow figure would have too many lines
+    figure = pictures.new(width, 1.4 + 0.45 * len(rows))
     axes = figure.subplots()
     low, high = np.nanmin(values), np.nanmax(values)
     axes.imshow(np.ma.masked_invalid(values), cmap="viridis", aspect="auto", vmin=low, vmax=high)
@@ -165,7 +182,8 @@ def heat_map(
         )  # fmt: skip
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set(xlabel=label, title=title)
+    axes.set(xlabel=label)
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
@@ -187,47 +205,30 @@ def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -
     axes.set_yticks(range(len(summaries)), summaries)
     axes.invert_yaxis()
     axes.margins(x=0.15, y=0.15)
-    axes.set(xlabel=label, title=title)
+    axes.set(xlabel=label)
     axes.grid(axis="x", alpha=0.3)
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
 def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
-    """Whole processes and single epochs of those that took part, the first of them as the measure.
+    """The seconds of every entrant of a race: of whole processes on the left, of one epoch on the right.
 
     Args:
       path: the PNG file to write.
-      rows: for each entrant the seconds of an ``epoch``, and of whole processes by their kind: ``seconds``,
-        the ``least`` and the ``most``. What is not there is left out.
-      title: what was raced, and where.
+      rows: for each entrant the seconds of an ``epoch``, and for each task the ``seconds`` of the whole
+        process, the ``least`` and the ``most``. What is missing is not drawn. The first row is the reference.
+      title: of the picture.
     """
     figure = pictures.new(11.0, 1.4 + 0.36 * len(rows))
     whole, epoch = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    measure = next(iter(rows.values()))
-    kinds = ("same recipe", "own recipe", "as the book")
-    styles = dict(zip(kinds, (("tab:blue", "o"), ("tab:orange", "D"), ("tab:red", "s")), strict=True))
+    _race_processes(whole, rows)
+    first = next(iter(rows.values()))
     for place, row in enumerate(rows.values()):
-        present = [kind for kind in kinds if kind in row]
-        for kind in present:
-            color, marker = styles[kind]
-            whole.plot([row[kind]["least"], row[kind]["most"]], [place, place], color=color, linewidth=1)
-            whole.plot(row[kind]["seconds"], place, marker, color=color, markersize=5)
-        if present:
-            last = max(row[kind]["most"] for kind in present)
-            ratios = ", ".join(f"{row[kind]['ratio']:.1f}" for kind in present)
-            whole.text(last, place, f"  {ratios} x", va="center", fontsize=8)
         if "epoch" in row:
             epoch.barh(place, row["epoch"], height=0.5, color="tab:blue", alpha=0.7)
-            ratio = row["epoch"] / measure["epoch"]
+            ratio = row["epoch"] / first["epoch"]
             epoch.text(row["epoch"], place, f"  {ratio:.1f} x", va="center", fontsize=8)
-    for kind, (color, marker) in styles.items():
-        if any(kind in row for row in rows.values()):
-            whole.plot([], [], marker, color=color, label=kind)
-    whole.set_yticks(range(len(rows)), rows)
-    whole.invert_yaxis()
-    whole.set(xlabel="seconds, from start to end of the process; median, least, most")
-    whole.set_title("to 98 % test accuracy", fontsize=10)
-    whole.legend(loc="lower right", fontsize=8)
     epoch.set(xlabel="seconds")
     epoch.set_title("an epoch after the first, batches of 128", fontsize=10)
     for axes in (whole, epoch):
@@ -237,13 +238,36 @@ def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
     pictures.save(figure, path)
 
 
+def _race_processes(axes: Any, rows: dict[str, dict[str, Any]]) -> None:
+    tasks = ("same recipe", "own recipe", "as the book")
+    styles = dict(zip(tasks, (("tab:blue", "o"), ("tab:orange", "D"), ("tab:red", "s")), strict=True))
+    for place, row in enumerate(rows.values()):
+        present = [task for task in tasks if task in row]
+        for task in present:
+            color, marker = styles[task]
+            axes.plot([row[task]["least"], row[task]["most"]], [place, place], color=color, linewidth=1)
+            axes.plot(row[task]["seconds"], place, marker, color=color, markersize=5)
+        if present:
+            last = max(row[task]["most"] for task in present)
+            ratios = ", ".join(f"{row[task]['ratio']:.1f}" for task in present)
+            axes.text(last, place, f"  {ratios} x", va="center", fontsize=8)
+    for task, (color, marker) in styles.items():
+        if any(task in row for row in rows.values()):
+            axes.plot([], [], marker, color=color, label=task)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.invert_yaxis()
+    axes.set(xlabel="seconds, from start to end of the process; median, least, most")
+    axes.set_title("to 98 % test accuracy", fontsize=10)
+    axes.legend(loc="lower right", fontsize=8)
+
+
 class Pair(NamedTuple):
     """The same done right and done wrong; neither where an error stops it."""
 
     name: str
     right: Summary | None
     broken: Summary | None
-    told: str = ""  # what is said where there are no numbers
+    message: str = ""  # where there are no numbers
 
 
 def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
@@ -251,7 +275,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
 
     Args:
       path: the PNG file to write.
-      rows: from the top; a mistake without numbers shows what one is told instead.
+      rows: from the top; a mistake without numbers shows its message instead.
       label: what the numbers are.
       title: what it shows.
     """
@@ -260,7 +284,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
     for place, row in enumerate(rows):
         if row.right is None or row.broken is None:
             axes.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
-            axes.text(0.5, place, row.told, color="0.4", ha="center", va="center", fontsize=9)
+            axes.text(0.5, place, row.message, color="0.4", ha="center", va="center", fontsize=9)
             continue
         axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
         for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):
@@ -268,8 +292,9 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
     for name, color in (("right", "tab:green"), ("with the bug, in silence", "tab:red")):
         axes.plot([], [], "o", color=color, label=name)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
-    axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), title=title)
+    axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
+    pictures.write_title(figure, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     pictures.save(figure, path)
 
@@ -294,8 +319,9 @@ def learning_rates(
         axes.text(np.sqrt(first * last), 1.02, name, color=colors[name], ha="center", va="bottom")
     axes.plot(rates, accuracy.mean, "ko-", markersize=3)
     axes.fill_between(rates, accuracy.low, accuracy.high, color="black", alpha=0.2, linewidth=0)
-    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1), title=title)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1))
     axes.grid(alpha=0.3)
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
@@ -317,7 +343,7 @@ def descent(
     style = {"color": "tab:red", "markersize": 4, "linewidth": 1}
     axes.plot(visited, visited_loss, "o-", label="descent on the gradient", **style)
     axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="validation loss after the run")
-    axes.set_title("The gradient of a whole run with respect to its learning rate")
     axes.grid(alpha=0.3)
     axes.legend()
+    pictures.write_title(figure, "The gradient of a whole run with respect to its learning rate")
     pictures.save(figure, path)
