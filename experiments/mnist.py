@@ -150,7 +150,8 @@ def save_results(
 ) -> None:
     """The parameters, the learning curve, and predictions that are right and wrong."""
     checkpoints.save_params(out / certificates.PARAMS, params)
-    plots.curves(out / "curves.png", history, f"{dataset.name}: test accuracy {test.accuracy:.4f}")
+    title = f"{dataset.name}: test accuracy {test.accuracy:.4f}"
+    plots.curves(out / "curves.png", history, title, float(test.loss))
     plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
 
 

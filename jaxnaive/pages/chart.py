@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -64,7 +64,7 @@ def make(series: Sequence[Series]) -> Chart | None:
     steps = binned(losses[0], epochs, min(MAX_STEPS, losses[0].size)) if has_steps else np.empty(0)
     y_ticks = loss_ticks(np.concatenate([steps, *(summary.mean for summary in summaries)]))
 
-    def height(loss: np.ndarray) -> np.ndarray:
+    def height(loss: Any) -> np.ndarray:
         bottom, top = y_ticks[0], y_ticks[-1]
         inside = np.clip(loss, bottom / 10, top * 10)  # the page cuts off what is outside
         return 100 * np.log(top / inside) / math.log(top / bottom)
@@ -104,7 +104,7 @@ def positions(heights: Float[np.ndarray, " points"]) -> list[Position]:
     return list(zip(x[finite].tolist(), heights[finite].tolist(), strict=True))
 
 
-def outline(summary: Summary, height: Callable[[np.ndarray], np.ndarray]) -> list[Position]:
+def outline(summary: Summary, height: Callable[[Any], np.ndarray]) -> list[Position]:
     """Along the lower end of an interval, and back along its upper end."""
     return positions(height(summary.low)) + positions(height(summary.high))[::-1]
 
@@ -113,7 +113,7 @@ def reading(
     bin_: int,
     names: Sequence[str],
     summaries: Sequence[Summary],
-    height: Callable[[np.ndarray], np.ndarray],
+    height: Callable[[Any], np.ndarray],
     epochs: int,
 ) -> Reading:
     """What the chart shows at a bin: the epoch, and each curve's mean there, with its interval."""
@@ -133,7 +133,7 @@ def epoch_ticks(epochs: int) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
     ticks = MaxNLocator(MAX_EPOCH_TICKS, integer=True, steps=[1, 2, 5, 10]).tick_values(0, epochs)
-    return ticks[ticks <= epochs].tolist()
+    return [tick for tick in ticks if tick <= epochs]
 
 
 def loss_ticks(losses: Float[np.ndarray, " losses"]) -> list[float]:
@@ -147,5 +147,5 @@ def loss_ticks(losses: Float[np.ndarray, " losses"]) -> list[float]:
     low = max(float(finite.min()), MIN_LOSS)
     high = max(float(finite.max()), 1.1 * low)  # so that there are two ticks
     subs = (1, 2, 5) if high < 1000 * low else (1,)
-    ticks = LogLocator(subs=subs, numticks=9).tick_values(low / 10, high * 10)
+    ticks = np.asarray(LogLocator(subs=subs, numticks=9).tick_values(low / 10, high * 10))
     return ticks[np.sum(ticks <= low) - 1 : np.sum(ticks < high) + 1].tolist()

@@ -1,4 +1,4 @@
-"""How every picture is made and saved. matplotlib is imported when the first one is drawn."""
+"""Figures, and how they are saved. matplotlib is imported when the first one is drawn."""
 
 import io
 from collections.abc import Sequence
@@ -9,11 +9,28 @@ from jaxnaive.disk import files
 
 
 def new(width: float, height: float) -> Any:
-    """An empty figure of so many inches; a ``matplotlib.figure.Figure``."""
+    """An empty figure, a ``matplotlib.figure.Figure``.
+
+    Args:
+      width: in inches.
+      height: in inches.
+    """
     # Not pyplot, which would look for a screen and keep every figure in a global list.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def write_title(figure: Any, title: str) -> None:
+    """Write a title above a figure; one that is wider than the figure is broken into lines."""
+    figure.suptitle(title, wrap=True)
+
+
+def text_width(text: str, points: float) -> float:
+    """The width of a line of text in inches, in a font of so many points."""
+    from matplotlib.textpath import TextPath
+
+    return TextPath((0, 0), text, size=points).get_extents().width / 72 if text.strip() else 0.0
 
 
 def save(figure: Any, path: Path) -> None:

@@ -38,7 +38,7 @@ def curves(path: Path, history: History, title: str, test_loss: float | None = N
         axes.plot(np.arange(epochs) + 0.5, loss.mean(axis=1), label="training, mean of each epoch", **style)
     if test_loss is not None:
         label = f"test, at the end: {test_loss:.3g}"
-        axes.plot(epochs, test_loss, "D", color="tab:red", clip_on=False, zorder=3, label=label)
+        axes.plot(epochs, test_loss, "D", color="black", clip_on=False, zorder=3, label=label)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(0, max(epochs, 1)))
