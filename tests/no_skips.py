@@ -1,0 +1,28 @@
+"""A pytest plugin for CI: a skip is a failure, unless ``allowed_skips.md`` beside this file has its reason.
+
+PYTHONPATH=tests python -m pytest -p no_skips
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ALLOWED = re.findall(r"^\| `(.*?)` \|", Path(__file__).with_name("allowed_skips.md").read_text(), re.MULTILINE)
+
+
+def is_allowed(reason: str) -> bool:
+    """Whether a skip with this reason is on the list."""
+    return any(text in reason for text in ALLOWED)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the session if a test was skipped for another reason."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    refused = [report for report in skipped if not is_allowed(str(report.longrepr))]
+    for report in refused:
+        reporter.write_line(f"SKIPPED, and not on the list: {report.nodeid}: {report.longrepr}")
+    if refused:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
