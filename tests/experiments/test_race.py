@@ -212,6 +212,8 @@ def test_everyone_gets_the_good_hyperparameters_that_are_fastest_for_it(capsys):
         asked.append((name, hyperparameters))
         if name == "scikit-learn" and hyperparameters.schedule != "constant":
             return None
+        if (name, hyperparameters) == ("JAX", SAME):  # the fastest, but one of its runs misses the target
+            return measured(1.0, [1.0], 0.985 if asked.count((name, SAME)) == 1 else 0.979)
         accuracy = 0.983 if hyperparameters == quick else 0.985 if hyperparameters in (good, SAME) else 0.97
         seconds = 5.0 if (name, hyperparameters) == ("JAX", good) and ("JAX", good) in asked[:-1] else 6.0
         return measured(seconds, [1.0] * hyperparameters.epochs, accuracy)
@@ -288,7 +290,7 @@ def test_a_race_of_two(small, folder, costs, capsys, monkeypatch):
         assert 0.93 < row["same recipe"]["accuracy"] < 0.99 and row["same recipe"]["megabytes"] > 50
         assert f"{name}, same recipe: sgd 0.1 constant, batch 128, 6 epochs, label smoothing 0" in printed
     in_this_process = train("NumPy", small, longer)
-    assert found["entrants"]["NumPy"]["same recipe"]["accuracy"] == pytest.approx(in_this_process, abs=0.01)
+    assert found["entrants"]["NumPy"]["same recipe"]["accuracy"] == pytest.approx(in_this_process, abs=0.003)
     lines = list(map(json.loads, (folder / "processes.jsonl").read_text().splitlines()))
     turns = [(line["entrant"], line["recipe"]["epochs"], line["held_out"], line["seed"]) for line in lines]
     assert turns == [(name, epochs, 0, 0) for name in ("jaxnaive", "NumPy") for epochs in (3, 6)]
