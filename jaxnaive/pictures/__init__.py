@@ -34,16 +34,19 @@ def text_width(text: str, points: float) -> float:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write a PNG file, or an SVG file where the path ends in ``.svg``: whole, or not at all."""
+    """Write a PNG file, or an SVG file if the path ends in ``.svg``: whole, or not at all."""
     with files.replacing(path) as temporary:
         if path.suffix == ".svg":
-            figure.savefig(temporary, metadata={"Date": None})
+            from matplotlib import rc_context
+
+            with rc_context({"svg.hashsalt": "jaxnaive"}):  # otherwise names in it are random
+                figure.savefig(temporary, metadata={"Date": None})
         else:
             image(figure, dpi=120, colors=64).save(temporary, optimize=True)
 
 
 def save_animation(frames: Sequence[Any], path: Path) -> None:
-    """Write images as an animated GIF file that waits at its end: whole, or not at all."""
+    """Write images as an animated GIF file that pauses at its end: whole, or not at all."""
     with files.replacing(path) as temporary:
         durations = [250] * (len(frames) - 1) + [2000]
         frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)
@@ -51,7 +54,7 @@ def save_animation(frames: Sequence[Any], path: Path) -> None:
 
 def image(figure: Any, dpi: int, colors: int) -> Any:
     """The figure as a ``PIL.Image`` of so many colours."""
-    # A palette is all that a diagram needs, and makes the file a third of the size.
+    # A palette is enough for a diagram, and makes the file a third of the size.
     from PIL import Image
 
     with io.BytesIO() as buffer:

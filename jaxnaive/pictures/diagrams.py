@@ -140,7 +140,7 @@ def _canvas(drawing: Drawing, title: str) -> tuple[Any, Any]:
         ),
     ]
     (left, low), (right, high) = np.min(corners, axis=0) - 0.15, np.max(corners, axis=0) + 0.15
-    high, right = high + (0.4 if title else 0), max(right, left + pictures.text_width(title, 11) + 0.2)
+    high, right = high + (0.4 if title else 0), max(right, left + pictures.text_width(title, 11.0) + 0.2)
     figure = pictures.new(right - left, high - low)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(low, high))

@@ -1,4 +1,4 @@
-"""Pictures of ideas: slices, products, maps of the plane, what hidden layers do to it, and ways downhill."""
+"""Pictures of ideas: slices, products, maps of the plane, what layers do to it, and paths of optimizers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
 
 
 def slices(path: Path, images: np.ndarray, size: int) -> None:
-    """Three slices of ``[samples, height, width]``: some samples, and of those the corner and the centre.
+    """Three slices of ``[samples, height, width]``: 90 of the samples, a corner of each, and its centre.
 
     Args:
       path: the PNG file to write.
@@ -32,11 +32,11 @@ def slices(path: Path, images: np.ndarray, size: int) -> None:
         (corner, (height - size, width - size), f"x[:, {height - size}:, {width - size}:]\nbottom right"),
         (middle, (top, left), f"x[:, {top}:{top + size - height}, {left}:{left + size - width}]\ncentre"),
     ):
-        # What is not in the slice is there, but pale.
-        kept = np.zeros((height, width), bool)
-        kept[y : y + size, x : x + size] = True
+        # What is outside the slice is pale.
+        is_inside = np.zeros((height, width), bool)
+        is_inside[y : y + size, x : x + size] = True
         chosen = images[:16]
-        shown = np.where(kept, chosen, 0.22 * chosen)
+        shown = np.where(is_inside, chosen, 0.22 * chosen)
         axes.imshow(_tiles(shown, 4), cmap="gray_r", interpolation="nearest", vmax=images.max())
         for n in range(16):
             at = (n % 4 * (width + 2) + x - 0.5, n // 4 * (height + 2) + y - 0.5)
@@ -199,7 +199,13 @@ def manifold(path: Path, rows: Sequence[Sequence[Plane]], labels: np.ndarray) ->
 
 
 def manifold_animation(path: Path, frames: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
-    """The same as an animated GIF, an epoch a frame."""
+    """The planes as an animated GIF, an epoch a frame.
+
+    Args:
+      path: the GIF file to write.
+      frames: what to draw.
+      labels: as in :func:`manifold`.
+    """
     images = []
     for planes in frames:
         figure = pictures.new(2.0 * len(planes), 2.3)
@@ -219,14 +225,14 @@ def _draw_planes(axes: Any, planes: Sequence[Plane], labels: np.ndarray) -> None
 
 
 class Track(NamedTuple):
-    """Where an optimizer went."""
+    """The weights that an optimizer visited."""
 
     name: str
     points: np.ndarray  # [steps], or [steps, 2] on the plane
 
 
 def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], Sequence[Track]]]) -> None:
-    """Balls on loss curves: where each optimizer started, went, and came to rest.
+    """Balls on loss curves: where each optimizer started, where it went, and where it ended.
 
     Args:
       path: the PNG file to write.
@@ -250,7 +256,7 @@ def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], S
 
 
 def valleys(path: Path, loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> None:
-    """The first steps of optimizers on the plane, over the contours of the loss.
+    """The first steps of optimizers on the plane, on the contours of the loss.
 
     Args:
       path: the PNG file to write; or a GIF file, animated.
@@ -267,8 +273,8 @@ def valleys(path: Path, loss: Callable[[np.ndarray], Any], tracks: Sequence[Trac
 
 def _valley(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
     figure = pictures.new(3.2 * len(tracks), 3.0)
-    every = np.concatenate([track.points for track in tracks])
-    low, high = every.min(axis=0) - 0.2, every.max(axis=0) + 0.2
+    points = np.concatenate([track.points for track in tracks])
+    low, high = points.min(axis=0) - 0.2, points.max(axis=0) + 0.2
     plane = np.stack(np.meshgrid(*(np.linspace(*ends, 100) for ends in zip(low, high, strict=True))), axis=-1)
     heights = np.asarray(loss(plane))
     levels = np.geomspace(heights.max() / 3000, heights.max(), 12)

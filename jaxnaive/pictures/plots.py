@@ -234,7 +234,7 @@ def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
     for axes in (whole, epoch):
         axes.set_xlim(0, 1.25 * axes.dataLim.xmax)
         axes.grid(axis="x", alpha=0.3)
-    figure.suptitle(title)
+    pictures.write_title(figure, title)
     pictures.save(figure, path)
 
 
@@ -262,7 +262,7 @@ def _race_processes(axes: Any, rows: dict[str, dict[str, Any]]) -> None:
 
 
 class Pair(NamedTuple):
-    """The same done right and done wrong; neither where an error stops it."""
+    """Results of a program with and without a mistake; neither, if the mistake raises an error."""
 
     name: str
     right: Summary | None
@@ -271,7 +271,7 @@ class Pair(NamedTuple):
 
 
 def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
-    """What each mistake costs: a dot done right, a dot done wrong, and a line between them.
+    """The cost of each mistake: a dot for the right program, a dot for the wrong one, a line between them.
 
     Args:
       path: the PNG file to write.
@@ -328,14 +328,14 @@ def learning_rates(
 def descent(
     path: Path, rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_loss: np.ndarray
 ) -> None:
-    """A run's loss over its learning rate, and where descending on the gradient of the run goes.
+    """A run's loss over its learning rate, and the way of gradient descent on the learning rate.
 
     Args:
       path: the PNG file to write.
       rates: ``[rates]``.
       loss: ``[rates]``, after the run.
-      visited: ``[steps]``, the learning rates on the way down.
-      visited_loss: ``[steps]``, theirs.
+      visited: ``[steps]``, the learning rates of the descent.
+      visited_loss: ``[steps]``, their losses.
     """
     figure = pictures.new(7.0, 4.2)
     axes = figure.subplots()

@@ -4,11 +4,12 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxnaive import graph, jaxprs, layers, optimizers, training
 from jaxnaive.batches import Batch
-from jaxnaive.pictures import diagrams
+from jaxnaive.pictures import diagrams, layout
 
 RECIPE = training.Recipe(layers.mlp(6, 5, 3), optimizers.sgd(0.1))
 
@@ -17,20 +18,23 @@ def loss(params, images, labels, weight):
     return training.mean_loss(params, Batch(images, labels, weight), RECIPE)
 
 
+@pytest.fixture(scope="module")
 def traced_loss():
-    images, labels = jnp.zeros((4, 6)), jnp.zeros(4, jnp.int32)
-    return jaxprs.trace(loss, RECIPE.model.init(jax.random.key(0)), images, labels, jnp.ones(4))
+    params = jax.eval_shape(RECIPE.model.init, jax.random.key(0))
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), params)
+    images, labels = np.zeros((4, 6), np.float32), np.zeros(4, np.int32)
+    return jaxprs.trace(loss, zeros, images, labels, np.ones(4, np.float32))
 
 
 def shown(traced):
     return [place for place, node in enumerate(traced.nodes) if not graph.is_number(node)]
 
 
-def test_the_layout_has_every_node_once_no_two_overlap_and_edges_go_down():
-    traced = traced_loss()
+def test_the_layout_has_every_node_once_no_two_overlap_and_edges_go_down(traced_loss):
+    traced = traced_loss
     assert 20 <= len(shown(traced)) <= 50
     sizes = {place: 1 + 0.1 * len(graph.label(traced, traced.nodes[place])) for place in shown(traced)}
-    positions = diagrams.layout(traced, sizes, gap=0.25)
+    positions = layout.positions(traced, sizes, gap=0.25)
     layer = {point.item: point.layer for point in positions if isinstance(point.item, int)}
     at = {point.item: place for point, place in positions.items() if isinstance(point.item, int)}
     assert sorted(layer) == shown(traced)
@@ -47,7 +51,7 @@ def test_a_long_edge_has_a_bend_in_every_layer_it_passes():
     traced = jaxprs.trace(lambda x: jnp.sin(jnp.sin(jnp.sin(x))) + x, 1.0)
     bends = [
         point
-        for point in diagrams.layout(traced, dict.fromkeys(shown(traced), 1.0), 0.2)
+        for point in layout.positions(traced, dict.fromkeys(shown(traced), 1.0), 0.2)
         if isinstance(point.item, tuple)
     ]
     assert sorted(point.layer for point in bends) == [1, 2, 3]
@@ -60,7 +64,7 @@ def test_edges_that_need_not_cross_do_not():
     traced = jaxprs.trace(f, 1.0, 1.0, 1.0, 1.0)
     at = {
         point.item: place
-        for point, place in diagrams.layout(traced, dict.fromkeys(shown(traced), 1.0), 0.2).items()
+        for point, place in layout.positions(traced, dict.fromkeys(shown(traced), 1.0), 0.2).items()
     }
     for sine in range(4, 8):
         (argument,) = (operand.node for operand in traced.nodes[sine].operands)
@@ -82,11 +86,15 @@ def test_png_and_svg_are_written_and_the_svg_has_all_the_words(tmp_path, to_the_
         assert f"<!-- {word} -->" in words
 
 
-def test_a_picture_is_the_same_every_time(tmp_path):
-    traced = traced_loss()
-    for name in ("one.png", "two.png"):
-        diagrams.draw([tmp_path / name], traced)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+def test_a_picture_is_the_same_every_time(tmp_path, traced_loss):
+    sizes = dict.fromkeys(shown(traced_loss), 1.0)
+    assert layout.positions(traced_loss, sizes, 0.2) == layout.positions(traced_loss, sizes, 0.2)
+    traced = jaxprs.trace(lambda x, w: jnp.sin(x * w) + x, 1.0, 1.0)
+    for kind in ("png", "svg"):
+        paths = [tmp_path / f"{name}.{kind}" for name in ("one", "two")]
+        for path in paths:
+            diagrams.draw([path], traced)
+        assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_function_that_does_nothing_can_be_drawn(tmp_path):

@@ -1,0 +1,99 @@
+"""What figures show, read off the figures themselves; and that no title is cut off."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnaive import data, jaxprs, pictures
+from jaxnaive.pictures import diagrams, plots
+from jaxnaive.statistics import Summary
+from jaxnaive.training import History
+
+PATH = Path("figure.png")
+LONG = (
+    "fashion_mnist: the validation accuracy after ten epochs, the mean of all runs, and much more than that"
+)
+NUMBERS = np.linspace(0.1, 0.9, 4)
+SUMMARY = Summary(NUMBERS, 0 * NUMBERS, NUMBERS - 0.1, NUMBERS + 0.1)
+ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
+SECONDS = {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}
+ROWS = ["one", "a row with a long name"]
+DRAW = {
+    "curves": lambda: plots.curves(PATH, History(np.ones((2, 3), np.float32)), LONG),
+    "bands": lambda: plots.bands(PATH, NUMBERS, {"a": SUMMARY}, ("x", "y"), LONG),
+    "heat_map": lambda: plots.heat_map(PATH, NUMBERS.reshape(2, 2), ROWS, ["a", "b"], "x", LONG),
+    "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
+    "race": lambda: plots.race(PATH, {"ours": {"epoch": 1.0, "same recipe": SECONDS}}, 2 * LONG),
+    "pairs": lambda: plots.pairs(PATH, [plots.Pair(name, ONE, ONE) for name in ROWS], "x", LONG),
+    "learning_rates": lambda: plots.learning_rates(PATH, NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, LONG),
+    "descent": lambda: plots.descent(PATH, *[NUMBERS] * 4),
+    "seen": lambda: plots.seen(PATH, np.ones((9, 9)), IMAGE, np.array([0.2, 0.8]), ["a", LONG[:60]]),
+    "diagram": lambda: diagrams.draw([PATH], jaxprs.trace(jnp.sin, 1.0), title=LONG.upper()),
+}
+IMAGE = np.ones((28, 28), np.uint8)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved meanwhile, by the path that they are saved to."""
+    saved = {}
+    monkeypatch.setattr(pictures, "save", lambda figure, path: saved.update({path: figure}))
+    return saved
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_no_title_is_cut_off(figures, name):
+    DRAW[name]()
+    figure = figures[PATH]
+    figure.draw_without_rendering()
+    texts = [figure._suptitle, *(text for axes in figure.axes for text in (axes.title, *axes.texts))]
+    titles = [text for text in texts if text and len(text.get_text()) > 12]
+    assert titles
+    for title in titles:
+        box = title.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, title
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, title
+
+
+def test_the_curve_is_the_loss_of_each_batch_with_the_mean_of_each_epoch_and_the_test_loss(figures):
+    loss = np.random.default_rng(0).random((3, 5)).astype(np.float32)
+    plots.curves(PATH, History(loss), "title", 0.25)
+    (axes,) = figures[PATH].axes
+    batches, means, test = axes.lines
+    np.testing.assert_allclose(batches.get_xdata(), np.arange(1, 16) / 5)
+    np.testing.assert_array_equal(batches.get_ydata(), loss.ravel())
+    np.testing.assert_array_equal(means.get_xdata(), [0.5, 1.5, 2.5])
+    np.testing.assert_array_equal(means.get_ydata(), loss.mean(axis=1))
+    assert (list(test.get_xdata()), list(test.get_ydata())) == ([3], [0.25])
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words == ["training, each batch", "training, mean of each epoch", "test, at the end: 0.25"]
+    plots.curves(Path("nothing"), History(np.zeros((0, 0), np.float32)), "title")
+    assert figures[Path("nothing")].axes[0].get_legend() is None
+
+
+@pytest.mark.parametrize(("mistakes", "rows"), [(0, 0), (10, 1), (11, 2), (45, 3), (60, 3)])
+def test_there_are_as_many_rows_as_mistakes_need(figures, mistakes, rows):
+    count = 60
+    images = np.random.default_rng(0).integers(0, 256, (count, 4, 4), np.uint8)
+    labels = np.arange(count) % 2
+    dataset = data.from_arrays(images, labels, images, labels, class_names=["a", "b"])
+    is_wrong = np.arange(count) >= count - mistakes
+    confidence = np.linspace(0.6, 0.9, count)
+    predicted = np.where(is_wrong, 1 - labels, labels)
+    probabilities = np.where(np.arange(2) == predicted[:, None], confidence[:, None], 1 - confidence[:, None])
+    plots.predictions(PATH, dataset, probabilities)
+    figure = figures[PATH]
+    right, wrong = figure.subfigs
+    right_rows = -(-min(count - mistakes, 20) // 10)
+    assert (len(right.axes), len(wrong.axes)) == (10 * right_rows, 10 * rows)
+    assert figure.get_figheight() == pytest.approx(sum(1.6 * n or 0.4 for n in (right_rows, rows)))
+    shown = [axes for axes in wrong.axes if axes.images]
+    assert len(shown) == min(mistakes, 30)
+    for axes, i in zip(shown, reversed(range(count)), strict=False):  # the most confident first
+        np.testing.assert_array_equal(axes.images[0].get_array(), images[i])
+        name, truth = dataset.class_names[1 - labels[i]], dataset.class_names[labels[i]]
+        assert axes.get_title() == f"{name} ({truth}) {confidence[i]:.0%}"
+    assert ("no mistakes" in wrong._suptitle.get_text()) == (not mistakes)
+    assert ("none" in right._suptitle.get_text()) == (mistakes == count)
