@@ -289,7 +289,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
         axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
         for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):
             axes.errorbar(summary.mean, place, xerr=summary.sd, fmt="o", color=color, capsize=3)
-    for name, color in (("right", "tab:green"), ("with the bug, in silence", "tab:red")):
+    for name, color in (("right", "tab:green"), ("with the bug, without an error", "tab:red")):
         axes.plot([], [], "o", color=color, label=name)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
     axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
