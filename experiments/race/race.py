@@ -4,7 +4,7 @@
     python experiments/race/race.py --peers "Keras, JAX" PyTorch --rounds 3
 
 Every entrant trains 784-512-10 on MNIST. Each measurement takes a new process, and the entrants take turns.
-The tasks:
+With `--no-search` the compile caches are empty in the first of the `--rounds`. The tasks:
 
 - epoch: one epoch of plain gradient descent with batches of 128;
 - same recipe: the whole process to 98 % test accuracy, with hyperparameters that were chosen on jaxnaive;
@@ -46,8 +46,7 @@ class Options:
     peers: tuple[str, ...] = tuple(ENTRANTS)
     """the entrants besides jaxnaive"""
     rounds: int = 5
-    """processes for each entrant and task; the table has their medians. In the first round the compile cache
-    is empty"""
+    """processes for each entrant and task; the table has their medians"""
     search: bool = True
     """search for the best hyperparameters for each entrant; takes as long as the rest"""
     data_dir: DataDir = None
