@@ -22,6 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from jaxnaive.command import garbage
+
 ROOT = Path(__file__).parent.parent.parent
 IMPORTS = (
     "experiments.mnist",
@@ -183,6 +185,7 @@ if __name__ == "__main__":
     sys.path[:1] = [str(ROOT), str(ROOT / "tests")]
     for module in IMPORTS:
         importlib.import_module(module)
+    garbage.freeze_imported_objects()  # or else each process copies their memory when it ends
     script, *arguments = answer(socket.socket(fileno=int(sys.argv[1])))
     sys.path[:2] = [str(Path(script).parent)]
     sys.argv = [script, *arguments]
