@@ -6,12 +6,11 @@ import sys
 
 import pytest
 
-from jaxnaive.command import compile_cache
-
 PROGRAM = """
-import logging, jax, jax.numpy as jnp
-from jaxnaive import certificates, compile_cache
+import logging, os, jax, jax.numpy as jnp
+from jaxnaive.command import compile_cache
 logging.basicConfig(format="%(message)s")
+compile_cache.MAX_BYTES = int(os.environ.get("MAX_BYTES", compile_cache.MAX_BYTES))
 compile_cache.use()
 hits = []
 jax.monitoring.register_event_listener(lambda name, **_: hits.append(name.endswith("/cache_hits")))
@@ -42,7 +41,7 @@ def test_a_program_is_compiled_once_and_again_when_its_file_is_damaged(run, tmp_
     for path in entries(tmp_path):
         path.write_bytes(path.read_bytes()[:100])
     printed, told = run()
-    assert printed == "1.0 0" and told.count("\n") == 1 and "was damaged, all are made anew" in told
+    assert printed == "1.0 0" and told.count("\n") == 1 and "was damaged, so all are compiled again" in told
     assert run() == ("1.0 1", "")
 
 
@@ -50,14 +49,12 @@ def test_it_can_be_switched_off(run, tmp_path):
     assert run(JAX_ENABLE_COMPILATION_CACHE="0") == ("1.0 0", "") and not entries(tmp_path)
 
 
-def test_those_that_were_not_used_for_the_longest_time_are_removed(tmp_path):
-    for name, used in (("old", 1), ("older", 0), ("new", 3), ("newer", 4)):
-        (tmp_path / name).write_bytes(bytes(100))
-        os.utime(tmp_path / name, (used, used))
-    compile_cache.prune(tmp_path, 250)
-    assert {path.name for path in tmp_path.iterdir()} == {"new", "newer"}
-    compile_cache.prune(tmp_path, 250)
-    assert len(list(tmp_path.iterdir())) == 2
+def test_a_cache_that_is_too_large_is_emptied(run, tmp_path):
+    run()
+    (folder,) = {path.parent for path in entries(tmp_path)}
+    (folder / "another").write_bytes(bytes(10_000))
+    assert run(MAX_BYTES="10000000") == ("1.0 1", "") and (folder / "another").exists()
+    assert run(MAX_BYTES="10000") == ("1.0 0", "") and not (folder / "another").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_no_obstacle(run, tmp_path):

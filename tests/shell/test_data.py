@@ -268,7 +268,7 @@ def test_a_server_in_trouble_does_not_count(monkeypatch, status, answers):
 def test_other_builders_say_that_they_need_tensorflow(monkeypatch, tmp_path):
     monkeypatch.setattr(downloads.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(data, "check_name", lambda name: None)
-    with pytest.raises(ImportError, match=r"cifar10: .* pip install 'jaxnaive\[tensorflow\]'"):
+    with pytest.raises(ImportError, match=r"cifar10: .* pip install -e '\.\[tensorflow\]'"):
         data.load("cifar10", data_dir=tmp_path)
 
 
@@ -418,3 +418,19 @@ def test_a_wrong_file_in_the_manual_folder_is_named(small, how):
     victim.write_bytes(victim.read_bytes()[:-1] if how == "truncated" else idx(IMAGES))
     with pytest.raises(ValueError, match=f"{victim} is not mnist's, or not whole: its sha256 is"):
         small.load()
+
+
+def test_the_fingerprint_changes_with_any_label_pixel_or_order(digits):
+    images, labels = np.array(digits.train.images), np.array(digits.train.labels)
+    original = data.fingerprint(data.from_arrays(images, labels, digits.test.images, digits.test.labels))
+    assert original == data.fingerprint(digits)
+    images[5, 0, 0] += 1
+    labels[7] = (labels[7] + 1) % 10
+    swapped = labels.copy()
+    swapped[[0, 1]] = labels[[1, 0]]
+    variants = [(images, digits.train.labels), (digits.train.images, labels), (digits.train.images, swapped)]
+    prints = {
+        data.fingerprint(data.from_arrays(*variant, digits.test.images, digits.test.labels))
+        for variant in variants
+    }
+    assert len(prints | {original}) == 4

@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import gc
-from jaxnaive import garbage
+from jaxnaive.command import garbage
 
 class Cycle:
     def __init__(self, name):

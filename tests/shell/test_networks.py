@@ -10,12 +10,15 @@ import safetensors.numpy
 from experiments import mnist
 from jaxnaive import data, networks, runs, training
 from jaxnaive.disk import checkpoints
+from jaxnaive.job import Job
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    result = mnist.main(mnist.Options(dataset="digits", hidden=(8, 7), epochs=2, batch_size=100, out=out))
+    result = mnist.main(
+        mnist.Options(job=Job(dataset="digits", hidden=(8, 7), epochs=2, batch_size=100), out=out)
+    )
     return out, result
 
 
@@ -87,8 +90,20 @@ def test_a_run_of_another_format_or_of_another_network_is_refused(folder):
     with pytest.raises(ValueError, match=r"got 0.b float32\[8\], expected 0.b float32\[9\]"):
         networks.load(folder)
     change(folder, hidden=None)
-    with pytest.raises(ValueError, match=r"config.json: not of a run of this version"):
+    with pytest.raises(ValueError, match=r"config.json: not of a run of this version \(hidden: got None"):
         networks.load(folder)
+
+
+def test_a_run_from_before_the_options_that_were_added_later_is_loaded(folder, finished):
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("label_smoothing", "precision"):
+        del config[name]
+    (folder / "config.json").write_text(json.dumps(config))
+    certificate = json.loads((folder / "certificate.json").read_text())
+    certificate["times_seen"] = certificate.pop("times_scheduled")
+    (folder / "certificate.json").write_text(json.dumps(certificate))
+    network = networks.load(folder)
+    assert network.job == networks.load(finished[0]).job and network.job.label_smoothing == 0
 
 
 def test_other_data_than_it_was_trained_on_is_refused(folder):

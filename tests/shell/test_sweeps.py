@@ -1,0 +1,71 @@
+"""A sweep on disk: the results of the plain one, kept chunk by chunk."""
+
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxnaive import ensembles, runs
+from jaxnaive.runs import sweeps
+
+KEYS = jax.random.split(jax.random.key(0), 5)
+GRID = {"a": [1.0, 2.0, 3.0], "b": [0.5, 4.0]}
+
+
+def run(key, scale, a, b):
+    return {"sum": scale * (a * b + jax.random.uniform(key, (3,)))}
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """A few runs a chunk, two chunks at a time."""
+    needed, _ = ensembles.bytes_of_a_run(run, GRID, (jnp.float32(2),))
+    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 4 * needed)
+    monkeypatch.setattr(sweeps, "cpu_count", lambda: 2)
+
+
+def swept(folder):
+    with runs.open(folder, {"grid": "of this test"}) as disk_run:
+        return sweeps.sweep(disk_run, "part", run, KEYS, GRID, (jnp.float32(2),))
+
+
+def test_it_is_the_sweep_without_a_disk_and_computes_nothing_twice(tmp_path, small_chunks, monkeypatch):
+    expected = ensembles.sweep(run, KEYS, GRID, (jnp.float32(2),))
+    first = swept(tmp_path)
+    files = list(tmp_path.glob("parts/part/*.safetensors"))
+    assert len(files) == len(sweeps.plan(run, KEYS, GRID, (jnp.float32(2),)).chunks) > 4
+    compiled = ensembles.compiled
+    monkeypatch.setattr(ensembles, "compiled", lambda plan: (pytest.fail, compiled(plan)[1]))
+    for found in (first, swept(tmp_path)):
+        assert list(found.axes) == ["a", "b", "seed"] and found.results["sum"].shape == (3, 2, 5, 3)
+        np.testing.assert_allclose(found.results["sum"], expected.results["sum"], rtol=1e-6)
+        assert not found.diverged.any()
+
+
+def test_a_signal_keeps_the_chunks_that_are_done(tmp_path, small_chunks, monkeypatch):
+    compiled, calls = ensembles.compiled, []
+
+    def stopping(plan):
+        compute, like = compiled(plan)
+
+        def computed(chunk):
+            calls.append(chunk.name)
+            if len(calls) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return compute(chunk)
+
+        return computed, like
+
+    monkeypatch.setattr(ensembles, "compiled", stopping)
+    with pytest.raises(runs.Stopped):
+        swept(tmp_path)
+    done = {path.stem for path in tmp_path.glob("parts/part/*.safetensors")}
+    assert done and done <= {*calls}
+    calls[:] = ["no signal any more"] * 3
+    found = swept(tmp_path)
+    assert not done & {*calls}
+    expected = ensembles.sweep(run, KEYS, GRID, (jnp.float32(2),))
+    np.testing.assert_allclose(found.results["sum"], expected.results["sum"], rtol=1e-6)
