@@ -12,6 +12,7 @@ Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning app
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ MIN_SHAPE = 0.1  # of the largest shape's ink: what has less is dirt
 MAX_ASPECT = 2.2  # times as wide as high; the widest of MNIST's test images is 2.0
 
 
-def has_size_of_mnist(image_shape: tuple[int, ...]) -> bool:
+def has_size_of_mnist(image_shape: Sequence[int]) -> bool:
     """Whether examples of this shape are images of MNIST's size."""
     return tuple(image_shape) in ((SIDE, SIDE), (SIDE, SIDE, 1))
 
