@@ -48,12 +48,12 @@ def main(options: Options) -> Path:
 
 
 def gathered(network: networks.Network, options: Options) -> report.Report:
-    """What there is to say of a run; when its dataset cannot be had, what can be said without."""
+    """What there is to say of a run, without a test if its dataset is unavailable."""
     try:
         dataset = networks.load_dataset(network, options.data_dir, options.manual_dir)
     except (ValueError, ImportError, OSError) as error:
         reason = command.describe(error)
-        logger.warning("%s: not tested, because the dataset cannot be had: %s", network.folder, reason)
+        logger.warning("%s: not tested, because the dataset is unavailable: %s", network.folder, reason)
         return report.gather(network, None, reason)
     return report.gather(network, dataset)
 

@@ -67,7 +67,7 @@ def make(series: Sequence[Series]) -> Chart | None:
     def height(loss: Any) -> np.ndarray:
         bottom, top = y_ticks[0], y_ticks[-1]
         inside = np.clip(loss, bottom / 10, top * 10)  # the page cuts off what is outside
-        return 100 * np.log(top / inside) / math.log(top / bottom)
+        return np.asarray(100 * np.log(top / inside) / math.log(top / bottom))
 
     names = [one.name for one in series]
     return Chart(

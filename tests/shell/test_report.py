@@ -12,25 +12,34 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 import scipy.special
 import scipy.stats
+from conftest import optimised
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from experiments import mnist as experiment
 from experiments import report as program
-from jaxnaive import command, data, layers, networks, runs
+from jaxnaive import command, data, networks, runs
 from jaxnaive.disk import checkpoints
-from jaxnaive.pages import report
+from jaxnaive.job import Job, make_model
+from jaxnaive.pages import chart, data_urls, report, scores
+from jaxnaive.pictures import plots
 from jaxnaive.runs import timings
 
+pytestmark = [
+    pytest.mark.xdist_group("report"),  # one worker makes the runs
+    pytest.mark.optimise(False),
+]
 DASH = "\N{EN DASH}"
 ROOT = Path(__file__).parent.parent.parent
 VOID = {"meta", "link", "br", "img", "path", "polygon", "polyline", "rect", "circle", "hr", "input"}
@@ -81,11 +90,11 @@ class Page(HTMLParser):
 def folders(tmp_path_factory):
     """A run; and two made of it, that differ by their seed, and by their seed and optimizer."""
     folder = tmp_path_factory.mktemp("runs")
-    experiment.main(
-        experiment.Options(
-            "digits", (8,), learning_rate=0.1, epochs=2, batch_size=16, out=folder / "a", report=True
-        )
-    )
+    job = Job("digits", (8,), learning_rate=0.1, epochs=2, batch_size=16)
+    with optimised(False), pytest.MonkeyPatch.context() as patch:
+        for name in ("curves", "predictions"):
+            patch.setattr(plots, name, lambda *_: None)
+        experiment.main(experiment.Options(job=job, out=folder / "a", report=True))
     variant(folder / "a", folder / "b", 1.2, seed=1)
     variant(folder / "a", folder / "c", 0.9, seed=2, optimizer="sgd")
     return [folder / name for name in "abc"]
@@ -111,15 +120,22 @@ def variant(folder, other, factor, **changes):
 def untrained(folder, dataset, hidden):
     """The report on a network that knows nothing, with the files of another run."""
     shape, names = dataset.train.images.shape[1:], dataset.class_names
-    model = layers.mlp(int(np.prod(shape)), hidden, len(names))
-    config = networks.load(folder).config | {"dataset": f"{dataset.name}.npz", "hidden": [hidden]}
-    params = model.init(jax.random.key(0))
-    return report.gather(networks.Network(folder, config, model, params, shape, names), dataset)
+    trained = networks.load(folder)
+    job = replace(trained.job, dataset=f"{dataset.name}.npz", hidden=(hidden,))
+    model = make_model(job, int(np.prod(shape)), len(names))
+    rng = np.random.default_rng(0)
+    like = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32) / 10, like)
+    network = trained._replace(
+        job=job, model=model, params=params, image_shape=shape, class_names=names, fingerprint="00000000"
+    )
+    return report.gather(network, dataset)
 
 
 @pytest.fixture(scope="module")
 def reports(folders, digits):
-    return [report.gather(networks.load(folder), digits) for folder in folders]
+    with optimised(False):
+        return [report.gather(networks.load(folder), digits) for folder in folders]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +193,7 @@ def test_the_mistakes_are_the_most_confident_ones_and_drawn_as_they_are(page, lo
     said, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = [i for i in np.argsort(-confidence) if said[i] != digits.test.labels[i]]
     captions = re.findall(r"(\d) ([\d.]+) % is (\d)", page.text)
-    assert len(captions) == min(len(wrong), report.MISTAKES)
+    assert len(captions) == min(len(wrong), scores.MAX_MISTAKES)
     for i, (name, percent, truth) in zip(wrong, captions, strict=False):
         assert (int(name), int(truth)) == (said[i], digits.test.labels[i])
         assert float(percent) == pytest.approx(100 * confidence[i], abs=0.06)
@@ -207,7 +223,7 @@ def test_options_hashes_certificate_and_timings_are_those_of_the_files(folders, 
     assert "report" not in config
     for name in ("config.json", "metrics.jsonl", "params.safetensors"):
         assert page.row(name) == ["SHA-256", hashlib.sha256((folders[0] / name).read_bytes()).hexdigest()]
-    assert page.row("examples seen") == ["✓", "each once in each of 2 epochs"]
+    assert page.row("examples scheduled") == ["✓", "each once in each of 2 epochs"]
     assert page.row("test examples evaluated") == ["✓", "355 of 355"]
     assert page.row("compiled") == ["✓", "start 1, train_epoch 1, evaluate 1"]
     (process,) = json.loads((folders[0] / "timings.json").read_text())
@@ -224,11 +240,11 @@ def test_options_hashes_certificate_and_timings_are_those_of_the_files(folders, 
 
 
 def test_a_certificate_that_is_not_as_it_should_be_is_seen(reports):
-    certificate = reports[0].certificate | {"times_seen": [{"1": 1442}, {"0": 1, "1": 1440, "2": 1}]}
+    certificate = reports[0].certificate | {"times_scheduled": [{"1": 1442}, {"0": 1, "1": 1440, "2": 1}]}
     certificate |= {"evaluated": 354, "non_finite": 3, "compiles": {"train_epoch": 2}}
     page = Page(report.to_html([reports[0]._replace(certificate=certificate)]))
     bad = "✗ not as it should be:"
-    assert page.row("examples seen") == [bad, "{'0': 1, '1': 1440, '2': 1} times in epoch 1"]
+    assert page.row("examples scheduled") == [bad, "{'0': 1, '1': 1440, '2': 1} times in epoch 1"]
     assert page.row("test examples evaluated") == [bad, "354 of 355"]
     assert page.row("values not finite") == [bad, "3"] and page.row("compiled")[0] == bad
 
@@ -241,23 +257,21 @@ def test_the_main_job_writes_the_same_page_and_it_is_the_same_again(folders, rep
 
 def test_the_loss_is_that_of_the_run(reports, digits, logits):
     network = reports[0].network
-    smoothed = network._replace(config=network.config | {"label_smoothing": 0.2})
+    smoothed = network._replace(job=replace(network.job, label_smoothing=0.2))
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     right = logs[np.arange(len(logs)), digits.test.labels].mean()
-    assert report.score(network, digits).loss == pytest.approx(-right, rel=1e-5)
-    assert report.score(smoothed, digits).loss == pytest.approx(-0.8 * right - 0.2 * logs.mean(), rel=1e-5)
+    assert scores.score(network, digits).loss == pytest.approx(-right, rel=1e-5)
+    assert scores.score(smoothed, digits).loss == pytest.approx(-0.8 * right - 0.2 * logs.mean(), rel=1e-5)
 
 
-def test_what_is_written_in_a_dataset_is_no_html(reports):
+def test_what_is_written_in_a_dataset_is_no_html(reports, digits):
     network = reports[0].network
     evil = "<script>alert('1')</script>"
     names = (evil, *network.class_names[1:])
-    config = network.config | {"dataset": f'"><img src="{evil}">'}
-    test = report.score(network._replace(class_names=names), data.load("digits"))
+    job = replace(network.job, dataset=f'"><img src="{evil}">')
+    test = scores.score(network._replace(class_names=names), digits)
     changed = reports[0]._replace(
-        network=network._replace(class_names=names, config=config, folder=Path("<b>&")),
-        test=test,
-        missing="",
+        network=network._replace(class_names=names, job=job, folder=Path("<b>&")), test=test
     )
     source = report.to_html([changed])
     page = Page(source)
@@ -268,7 +282,7 @@ def test_what_is_written_in_a_dataset_is_no_html(reports):
 
 def test_without_its_dataset_it_says_so(reports, folders):
     page = Page(report.to_html([report.gather(networks.load(folders[0]), None, "no such <file>")]))
-    assert "Not tested, because the dataset could not be had: no such <file>" in page.text
+    assert "Not tested, because the dataset is unavailable: no such <file>" in page.text
     assert "test accuracy" not in page.text and "Confusion" not in page.text
     assert "Learning curve" in page.text and "Weights of the first layer" in page.text
     both = Page(report.to_html([reports[1], report.gather(networks.load(folders[0]), None, "gone")]))
@@ -280,7 +294,7 @@ def test_without_its_dataset_it_says_so(reports, folders):
     [((8, 8), True), ((8, 6, 1), True), ((8, 8, 3), True), ((3, 8, 8), False), ((5,), False), ((), False)],
 )
 def test_what_is_a_picture(shape, expected):
-    assert report.is_picture(shape) == expected
+    assert data_urls.is_picture(shape) == expected
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 3), (5,)])
@@ -294,7 +308,7 @@ def test_examples_are_drawn_where_they_are_pictures(folders, shape):
         assert sum(alt.startswith("unit") for alt in pictures) == 8 and "summed over the colours" in page.text
         assert any(alt.startswith("an example of") for alt in pictures)
     else:
-        assert not pictures and "An example of shape 5 is no picture" in page.text
+        assert not pictures and "An example of shape 5 is not a picture" in page.text
 
 
 def test_of_many_classes_the_confusions_are_listed(reports):
@@ -303,7 +317,7 @@ def test_of_many_classes_the_confusions_are_listed(reports):
     confusion[3, 5], confusion[8, 2] = 4, 6
     confusion[0] = 0
     changed = reports[0]._replace(
-        network=reports[0].network._replace(class_names=names), test=report.Score(0.5, confusion, [])
+        network=reports[0].network._replace(class_names=names), test=scores.Score(0.5, confusion, [])
     )
     page = Page(report.to_html([changed]))
     assert page.row("class 8", "class 2") == ["6"] and page.row("class 3", "class 5") == ["4"]
@@ -312,10 +326,11 @@ def test_of_many_classes_the_confusions_are_listed(reports):
 
 
 def test_mnist_fits_into_three_megabytes_even_ten_times(folders, mnist):
-    one = untrained(folders[0], mnist, hidden=512)
+    small = mnist._replace(test=type(mnist.test)(*(array[:500] for array in mnist.test)))
+    one = untrained(folders[0], small, hidden=512)
     assert len(one.units) == 64 and one.test is not None and len(one.test.mistakes) == 30
     assert len(report.to_html([one])) < 500_000
-    networks = [one.network._replace(config=one.network.config | {"seed": seed}) for seed in range(10)]
+    networks = [one.network._replace(job=replace(one.network.job, seed=seed)) for seed in range(10)]
     many = report.to_html([one._replace(network=network) for network in networks])
     assert len(many) < 3_000_000 and "Only the first 8 runs are shown whole" in many
 
@@ -327,7 +342,7 @@ def test_a_run_of_no_epochs_has_no_curve(reports):
 
 def test_text_can_be_read_in_both_themes():
     """Contrast as WCAG 2 defines it, 4.5 at least."""
-    source = (ROOT / "jaxnaive" / "templates" / "report.html").read_text()
+    source = (ROOT / "jaxnaive" / "pages" / "templates" / "report.html").read_text()
 
     def luminance(colour):
         c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
@@ -339,7 +354,7 @@ def test_text_can_be_read_in_both_themes():
         colours = dict(re.findall(r"--(\w+): (#\w{6})", theme))
         for name, ground, least in [
             *((text, ground, 4.5) for text in ("text", "muted", "link") for ground in ("page", "surface")),
-            *((f"c{k}", "page", 3.0) for k in range(report.LINES)),
+            *((f"c{k}", "page", 3.0) for k in range(report.MAX_CURVES)),
         ]:
             a, b = sorted((luminance(colours[name]), luminance(colours[ground])))
             assert (b + 0.05) / (a + 0.05) >= least, (name, ground)
@@ -349,14 +364,15 @@ def test_text_can_be_read_in_both_themes():
 
 
 def chart_of(reports):
-    chart = report.chart(report.grouped(reports))
-    assert chart is not None
-    return chart
+    groups = report.grouped(reports)
+    made = chart.make([chart.Series(group.name, [one.loss for one in group.reports]) for group in groups])
+    assert made is not None
+    return made
 
 
 def test_points_are_means_of_the_steps_around_them():
     loss = np.random.default_rng(0).random((3, 5)).astype(np.float32)
-    got = report.binned(loss, epochs=4, bins=8)
+    got = chart.binned(loss, epochs=4, bins=8)
     times = [epoch + (step + 0.5) / 5 for epoch in range(3) for step in range(5)]
     for k in range(8):
         inside = [v for v, t in zip(loss.ravel(), times, strict=True) if k * 0.5 <= t < (k + 1) * 0.5]
@@ -369,21 +385,21 @@ def test_points_are_means_of_the_steps_around_them():
 def test_the_curve_goes_through_what_the_log_says(folders, reports):
     rows = [json.loads(line) for line in (folders[0] / "metrics.jsonl").read_text().splitlines()]
     epochs, bins = 2, 60
-    chart = chart_of(reports[:1])
-    (line,) = chart.lines
-    ticks = {float(label): top for top, label in chart.y_ticks}
+    made = chart_of(reports[:1])
+    (curve,) = made.curves
+    ticks = {float(label): top for top, label in made.y_ticks}
     (low, low_top), (high, high_top) = min(ticks.items()), max(ticks.items())
     assert (low_top, high_top) == (pytest.approx(100), pytest.approx(0))
     assert low <= min(row["loss"] for row in rows) and max(row["loss"] for row in rows) <= high
-    for k, (x, y) in enumerate(line.points):
+    for k, (x, y) in enumerate(curve.points):
         inside = [
             r["loss"] for r in rows if k <= (r["epoch"] + (r["step"] + 0.5) / 91) * bins / epochs < k + 1
         ]
         expected = 100 * np.log(high / np.mean(inside)) / np.log(high / low)
         assert (x, y) == (pytest.approx(100 * (k + 0.5) / bins), pytest.approx(expected, rel=1e-5))
-        assert chart.readings[k].text == f"epoch {(k + 0.5) / 30:.2f}\nloss: {np.mean(inside):.3g}"
-    assert len(line.points) == bins and len(line.steps) == 2 * 91 and not line.band
-    assert [label for _, label in chart.x_ticks] == ["0", "1", "2"]
+        assert made.readings[k].text == f"epoch {(k + 0.5) / 30:.2f}\nloss: {np.mean(inside):.3g}"
+    assert len(curve.points) == bins and len(curve.steps) == 2 * 91 and not curve.band
+    assert [label for _, label in made.x_ticks] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -392,12 +408,17 @@ def test_the_curve_goes_through_what_the_log_says(folders, reports):
         ([0.3, 2.2], [0.2, 0.5, 1, 2, 5]),
         ([0.25, 0.26], [0.2, 0.5]),
         ([0.5, 0.5], [0.5, 1]),
-        ([1e-4, 300], [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 500]),
-        ([0.0, 1.0, np.nan], [1e-12, *(10.0**k for k in range(-11, 1))]),
+        ([1e-4, 300], [1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100, 1000]),
+        ([0.0, 1.0, np.nan], [10.0**k for k in range(-13, 2, 2)]),
     ],
 )
 def test_ticks_enclose_the_values(values, expected):
-    assert report._log_ticks(np.array(values)) == pytest.approx(expected)
+    assert chart.loss_ticks(np.array(values)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(1, 1), (10, 1), (11, 2), (50, 5), (117, 20), (1000, 100)])
+def test_ticks_are_at_most_ten_epochs_besides_the_first(epochs, step):
+    assert chart.epoch_ticks(epochs) == list(range(0, epochs + 1, step))
 
 
 # --- several runs ------------------------------------------------------------------------------------
@@ -411,13 +432,13 @@ def test_runs_that_differ_by_their_seed_have_a_band(reports):
     low, high = scipy.stats.t.interval(0.95, 1, mean, sd / 2**0.5)
     assert ["2", f"{mean:.4f} ± {sd:.4f}", f"{low:.4f} to {high:.4f}"] in page.rows
     assert page.row("a")[:2] == ["0", f"{accuracies[0]:.4f}"]
-    chart = chart_of(reports[:2])
-    (line,) = chart.lines
-    curves = np.array([report.binned(one.loss, 2, 60) for one in reports[:2]])
+    made = chart_of(reports[:2])
+    (curve,) = made.curves
+    curves = np.array([chart.binned(one.loss, 2, 60) for one in reports[:2]])
     intervals = scipy.stats.t.interval(0.95, 1, curves.mean(0), curves.std(0, ddof=1) / 2**0.5)
-    texts = [reading.text for reading in chart.readings]
+    texts = [reading.text for reading in made.readings]
     assert texts[7].endswith(f"[{intervals[0][7]:.3g}, {intervals[1][7]:.3g}]")
-    assert len(line.band) == 120 and source.count("<polygon") == 1
+    assert len(curve.band) == 120 and source.count("<polygon") == 1
     assert [a["id"] for _, a in page.elements if "id" in a] == ["run-1", "run-2"]
 
 
@@ -436,6 +457,13 @@ def test_runs_that_differ_by_more_are_curves_side_by_side_and_a_table(reports):
     assert page.row("2", *losses) == []
 
 
+def test_a_run_from_before_an_option_existed_is_in_the_group_of_its_default(reports):
+    stored = reports[1].network.config
+    config = {name: stored[name] for name in stored if name not in ("label_smoothing", "precision")}
+    old = reports[1]._replace(network=reports[1].network._replace(config=config))
+    assert [len(group.reports) for group in report.grouped([reports[0], old])] == [2]
+
+
 def test_the_same_run_from_two_folders_is_no_second_seed(reports):
     other = reports[0]._replace(network=reports[0].network._replace(folder=Path("copy")))
     with pytest.raises(ValueError, match="a and copy: got two runs with the same options and the same seed"):
@@ -444,26 +472,20 @@ def test_the_same_run_from_two_folders_is_no_second_seed(reports):
 
 def test_folders_of_one_name_are_told_apart(reports):
     other = reports[1]._replace(network=reports[1].network._replace(folder=Path("elsewhere/a")))
-    assert report.names([reports[0], reports[1]]) == ["a", "b"]
-    assert report.names([reports[0], other]) == [str(reports[0].network.folder), "elsewhere/a"]
+    assert report.run_names([reports[0], reports[1]]) == ["a", "b"]
+    assert report.run_names([reports[0], other]) == [str(reports[0].network.folder), "elsewhere/a"]
 
 
 # --- as a program ------------------------------------------------------------------------------------
 
 
-def test_the_program_writes_where_it_is_told(folders, tmp_path, digits):
-    script = [sys.executable, ROOT / "experiments" / "report.py"]
+def test_the_program_writes_where_it_is_told(call, folders, tmp_path):
     out = tmp_path / "deep" / "page.html"
-    done = subprocess.run(
-        [*script, folders[0], "--out", out], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, f"saved {out}\n"), done.stderr
+    assert call("report.py", folders[0], "--out", out) == (0, f"saved {out}\n", "")
     assert out.read_bytes() == (folders[0] / "report.html").read_bytes()
-    done = subprocess.run(
-        [*script, folders[0], "--out", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert re.fullmatch(r"jaxnaive: error: out: got the folder .*, expected a file, .*\n", done.stderr)
+    code, _, err = call("report.py", folders[0], "--out", tmp_path)
+    assert code == 2
+    assert re.fullmatch(r"jaxnaive: error: out: got the folder .*, expected a file, .*\n", err)
     assert program.main(program.Options(runs=tuple(folders[:2]))) == folders[0].parent / "report.html"
 
 
@@ -499,8 +521,8 @@ def test_the_program_goes_on_without_the_dataset(folders, tmp_path, monkeypatch,
 
     monkeypatch.setattr(data, "load", gone)
     out = program.main(program.Options(runs=(folders[0],), out=tmp_path / "page.html"))
-    assert "the dataset could not be had: no network" in out.read_text()
-    assert "not tested, because the dataset cannot be had: no network" in caplog.text
+    assert "the dataset is unavailable: no network" in out.read_text()
+    assert "not tested, because the dataset is unavailable: no network" in caplog.text
 
 
 # --- timings -----------------------------------------------------------------------------------------
@@ -520,12 +542,12 @@ def test_what_a_process_that_goes_on_takes_is_added(folders, reports, tmp_path):
     page = Page(report.to_html([one]))
     assert page.row("part")[:2] == ["epochs 0 to 2", "epochs 2 to 3"]
     assert page.row("train")[2] == f"{total:.2f}" and page.row("import")[2] == "0.50"
-    assert "did not come to their end" not in page.text
+    assert "did not finish" not in page.text
     late = Page(report.to_html([one._replace(processes=[second])]))
-    assert "2 of 3 epochs were made by processes that did not come to their end" in late.text
+    assert "2 of 3 epochs were made by processes that did not finish" in late.text
     (tmp_path / "run" / "timings.json").write_text("[3]")
     none = Page(report.to_html([report.gather(networks.load(tmp_path / "run"), None)]))
-    assert "made by an earlier jaxnaive, or the file is damaged" in none.text
+    assert "made by an earlier version of jaxnaive, or the file is damaged" in none.text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a process began")
