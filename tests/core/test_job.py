@@ -1,0 +1,135 @@
+"""A job: settled for a dataset, made into a recipe, kept as JSON."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import assert_trees_close
+
+from jaxnaive import job, layers, losses, optimizers, training
+from jaxnaive.job import Job
+
+SETTLED = Job("digits", (16, 12), "sgd", 0.1, "linear", 0.2, "float32", 2, 10, 3)
+
+
+def test_what_is_open_is_settled_and_what_is_given_stays():
+    settled = job.settle(Job(), "mnist", 60_000)
+    assert settled == replace(Job(), dataset="mnist", learning_rate=0.6, epochs=3)  # 705 updates
+    assert job.settle(Job(), "digits", 1442).epochs == 117  # of 6 updates, 702 in all
+    assert job.settle(SETTLED, "digits", 1442) == SETTLED
+    assert job.settle(Job(epochs=0), "mnist", 60_000).epochs == 0
+    for name, rate in (
+        ("sgd", 0.6),
+        ("momentum", 0.6),
+        ("adagrad", 0.05),
+        ("adam", 0.002),
+        ("optax.lion", 0.002),
+    ):
+        assert job.settle(Job(optimizer=name), "mnist", 60_000).learning_rate == rate
+    with pytest.raises(ValueError, match="batch size: got 256, expected 1 to 100"):
+        job.settle(Job(), "mine", 100)
+
+
+def test_epochs_make_at_least_so_many_updates():
+    assert job.epochs_for(700, 60_000, 256, at_least=3) == 3
+    assert job.epochs_for(706, 60_000, 256, at_least=3) == 4  # of 235 updates
+    assert job.epochs_for(700, 100, 100, at_least=3) == 700
+
+
+def test_the_recipe_of_a_job_is_that_of_its_parts(toy):
+    recipe = job.make_recipe(SETTLED, 6, 3, 50)
+    rate: Any = lambda count: 0.1 * (1 - count / 10)  # noqa: E731  (2 epochs of 5 updates)
+    by_hand = training.Recipe(
+        layers.mlp(6, 16, 12, 3),
+        optimizers.sgd(rate),
+        losses.smoothed_cross_entropy(0.2),
+        batch_size=10,
+    )
+    got, expected = (training.train(jax.random.key(3), toy, r, 2) for r in (recipe, by_hand))
+    assert_trees_close(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_precision_is_that_of_the_products(toy):
+    exact, rounded = (
+        job.make_model(replace(SETTLED, precision=precision), 6, 3) for precision in ("float32", "bfloat16")
+    )
+    params, images = exact.init(jax.random.key(0)), jnp.asarray(toy.images)
+    difference = np.abs(exact.forward(params, images) - rounded.forward(params, images)).max()
+    assert 1e-4 < difference < 0.1
+
+
+@pytest.mark.parametrize("updates", [1, 10, 705])
+def test_schedules_are_what_they_are_called(updates):
+    counts = np.arange(updates)
+    for name, times, rates in (
+        ("linear", [0, updates], [0.6, 0.0]),
+        ("one-cycle", [0, 0.3 * updates, updates], [0.06, 0.6, 0.0]),
+    ):
+        schedule: Any = job.make_schedule(name, 0.6, updates)
+        np.testing.assert_allclose(schedule(counts), np.interp(counts, times, rates), atol=1e-6)
+    cosine: Any = job.make_schedule("cosine", 0.6, updates)
+    expected = 0.3 * (1 + np.cos(np.pi * counts / updates))
+    np.testing.assert_allclose(cosine(counts), expected, atol=1e-6)
+    with jax.numpy_dtype_promotion("standard"):
+        np.testing.assert_allclose(optax.cosine_decay_schedule(0.6, updates)(counts), expected, atol=1e-6)
+    assert job.make_schedule("constant", 0.6, updates) == 0.6
+
+
+def test_optimizers_are_found_by_name_here_and_in_optax():
+    assert job.find_optimizer("adam") is optimizers.adam
+    assert job.find_optimizer("optax.lion") is optax.lion and job.find_optimizer("lion") is optax.lion
+    for name in ("adamm", "optax.clip", "optax.linear_schedule", "optax.apply_updates"):
+        with pytest.raises(ValueError, match=f"optimizer: got '{name}', expected sgd, momentum, nesterov"):
+            job.find_optimizer(name)
+    assert job.has_parameter(optimizers.momentum, "decay") and not job.has_parameter(optimizers.sgd, "decay")
+
+
+def test_json_holds_a_job():
+    for one in (Job(), SETTLED):
+        assert job.from_json(json.loads(json.dumps(job.to_json(one))) | {"experiment": "mnist"}) == one
+
+
+def test_a_stored_job_from_before_a_field_was_added_has_its_default():
+    stored = job.to_json(SETTLED)
+    for name in ("label_smoothing", "precision"):
+        del stored[name]
+    assert job.from_json(stored) == replace(SETTLED, label_smoothing=0.0, precision="float32")
+
+
+@pytest.mark.parametrize("name", sorted(job.to_json(Job()).keys() - {"label_smoothing", "precision"}))
+def test_a_missing_entry_is_refused_by_name(name):
+    stored = job.to_json(SETTLED)
+    del stored[name]
+    with pytest.raises(ValueError, match=f"{name}: got none"):
+        job.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("dataset", 3, "dataset: got 3"),
+        ("hidden", 512, "hidden: got 512, expected a value like"),
+        ("hidden", [512.5], r"hidden: got \[512.5\]"),
+        ("hidden", [0], "hidden units: got 0, expected 1 or more"),
+        ("optimizer", "adamm", "optimizer: got 'adamm'"),
+        ("learning_rate", "fast", "learning_rate: got 'fast'"),
+        ("learning_rate", -1.0, "learning rate: got -1"),
+        ("schedule", "cubic", "schedule: got 'cubic'"),
+        ("label_smoothing", 1.0, "label smoothing: got 1.0"),
+        ("precision", "float16", "precision: got 'float16', expected one of float32, bfloat16"),
+        ("epochs", 1.5, "epochs: got 1.5"),
+        ("epochs", True, "epochs: got True"),
+        ("batch_size", None, "batch_size: got None"),
+        ("batch_size", 0, "batch size: got 0"),
+        ("seed", -1, "seed: got -1"),
+        ("seed", 2**32, "seed: got 4294967296, expected 4294967295 or less"),
+    ],
+)
+def test_an_impossible_entry_is_refused_by_name(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        job.from_json(job.to_json(SETTLED) | {name: value})
