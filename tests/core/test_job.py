@@ -14,6 +14,8 @@ from conftest import assert_trees_close
 from jaxnaive import job, layers, losses, optimizers, training
 from jaxnaive.job import Job
 
+pytestmark = pytest.mark.optimise(False)
+
 SETTLED = Job("digits", (16, 12), "sgd", 0.1, "linear", 0.2, "float32", 2, 10, 3)
 
 
@@ -130,6 +132,6 @@ def test_a_missing_entry_is_refused_by_name(name):
         ("seed", 2**32, "seed: got 4294967296, expected 4294967295 or less"),
     ],
 )
-def test_an_impossible_entry_is_refused_by_name(name, value, message):
+def test_an_impossible_entry_is_refused_by_name(as_a_user, name, value, message):
     with pytest.raises(ValueError, match=message):
         job.from_json(job.to_json(SETTLED) | {name: value})
