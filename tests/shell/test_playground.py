@@ -2,18 +2,20 @@
 
 import base64
 import shutil
+from itertools import pairwise
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from strokes import OTHER, PLAIN, SLANTED, strokes
+from shell.strokes import OTHER, PLAIN, SLANTED, strokes
 
 from experiments import playground as experiment
 from jaxnaive import command, layers, networks, training
+from jaxnaive.job import Job
 from jaxnaive.networks import handwriting
 from jaxnaive.pages import playground
 
+pytestmark = pytest.mark.xdist_group("mnist")  # one worker has the browser and the run
 STYLES = {  # size, and corner, in the pad
     "plain": (PLAIN, 0.7, 0.15, 0.15),
     "slanted": (SLANTED, 0.95, 0.02, 0.02),
@@ -227,8 +229,17 @@ def test_it_fits_a_phone_in_light_and_dark(pad, scheme):
 
 def made(tmp_path, *hidden, names=tuple("0123456789"), image_shape=(28, 28)):
     """A network that was never trained."""
-    model = layers.mlp(int(np.prod(image_shape)), *hidden, len(names))
-    return networks.Network(tmp_path, {}, model, model.init(jax.random.key(0)), image_shape, names)
+    sizes = (int(np.prod(image_shape)), *hidden, len(names))
+    rng = np.random.default_rng(0)
+    params = tuple(
+        {
+            "w": jnp.asarray(rng.normal(size=pair) / 20, jnp.float32),
+            "b": jnp.asarray(rng.normal(size=pair[1]), jnp.float32),
+        }
+        for pair in pairwise(sizes)
+    )
+    job = Job("made", hidden)
+    return networks.Network(tmp_path, job, {}, layers.mlp(*sizes), params, image_shape, names, "00000000")
 
 
 @pytest.mark.parametrize("hidden", [(), (40, 12, 9)])
