@@ -83,10 +83,10 @@ def make(series: Sequence[Series]) -> Chart | None:
 
 def binned(loss: Float[np.ndarray, "epochs steps"], epochs: int, bins: int) -> Float[np.ndarray, " bins"]:
     """The means of a run's losses in equal parts of so many epochs; NaN after its end."""
-    place = ((np.arange(loss.size) + 0.5) / loss.shape[1] * (bins / epochs)).astype(int)
-    counts = np.bincount(place, minlength=bins)
+    bin_ = ((np.arange(loss.size) + 0.5) / loss.shape[1] * (bins / epochs)).astype(int)
+    counts = np.bincount(bin_, minlength=bins)
     with np.errstate(invalid="ignore"):
-        return np.bincount(place, loss.ravel().astype(np.float64), minlength=bins) / counts
+        return np.bincount(bin_, loss.ravel().astype(np.float64), minlength=bins) / counts
 
 
 def summarise(curves: Sequence[Float[np.ndarray, " bins"]]) -> Summary:

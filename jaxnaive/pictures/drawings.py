@@ -177,7 +177,7 @@ def maps(path: Path, functions: dict[str, Affine]) -> None:
 
 
 class Plane(NamedTuple):
-    """Points of two classes and grid lines, as they lie after some layer."""
+    """Points of two classes and grid lines, where a layer has moved them."""
 
     title: str
     points: np.ndarray  # [points, 2]
