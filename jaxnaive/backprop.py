@@ -308,18 +308,22 @@ def _keywords(rule: Rule) -> list[str]:
 
 def _walk(rules: Rules) -> Walk:
     """This walk, for the rules of functions: they go on inside with the same rules."""
-
-    def back(
-        graph: Graph, operands: Sequence[Array], g: Sequence[Array | None], wanted: Sequence[bool]
-    ) -> list[Array | None]:
-        found = _by_inputs(graph, backward(graph, evaluate(graph, *operands), g, wanted, rules))
-        return [one if want else None for one, want in zip(found, wanted, strict=True)]
-
     return Walk(
-        back=back,
+        back=functools.partial(_back, rules),
         moving=lambda graph, wanted: _moving(graph, wanted, rules),
         vjp=functools.partial(vjp, rules=rules),
     )
+
+
+def _back(
+    rules: Rules,
+    graph: Graph,
+    operands: Sequence[Array],
+    g: Sequence[Array | None],
+    wanted: Sequence[bool],
+) -> list[Array | None]:
+    found = _by_inputs(graph, backward(graph, evaluate(graph, *operands), g, wanted, rules))
+    return [one if want else None for one, want in zip(found, wanted, strict=True)]
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, rules: Rules) -> set[Output]:

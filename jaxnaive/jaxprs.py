@@ -5,12 +5,13 @@ it does to them. The jaxpr differs between versions of JAX; this is the only fil
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Primitive
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
@@ -107,12 +108,6 @@ def _operation(
     equation: JaxprEqn, operands: tuple[Output, ...], opened: Callable[[Operation], bool]
 ) -> Operation:
     primitive = equation.primitive
-    bind_params = primitive.get_bind_params(equation.params)
-
-    def apply(*operands: ArrayLike) -> tuple[Array, ...]:
-        outputs = primitive.bind(*operands, **bind_params)
-        return tuple(outputs) if primitive.multiple_results else (outputs,)
-
     settings = {name: _setting(value, opened) for name, value in equation.params.items()}
     if primitive.name == "scan":
         settings |= _scan_settings(settings["jaxpr"], equation)
@@ -123,8 +118,13 @@ def _operation(
         tuple(map(_type, equation.outvars)),
         settings,
         primitive.multiple_results,
-        apply,
+        partial(_apply, primitive, primitive.get_bind_params(equation.params)),
     )
+
+
+def _apply(primitive: Primitive, params: Mapping[str, Any], *operands: ArrayLike) -> tuple[Array, ...]:
+    outputs = primitive.bind(*operands, **params)
+    return tuple(outputs) if primitive.multiple_results else (outputs,)
 
 
 def _scan_settings(step: Graph, equation: JaxprEqn) -> dict[str, Any]:
