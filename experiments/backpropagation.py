@@ -270,13 +270,14 @@ def promises(loss: Any, params: Any) -> tuple[list[tuple[float, float, float]], 
       A row a step, of the step's length, the promised and the real change; and the second derivative of the
       loss in this direction, from backpropagation applied twice.
     """
-    before, grads = backprop.value_and_grad(loss)(params)
+    before, grads = jax.jit(backprop.value_and_grad(loss))(params)
     length = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
 
+    @jax.jit
     def downhill(step: Any) -> Any:
         return loss(jax.tree.map(lambda w, g: w - step * g / length, params, grads))
 
-    curvature = backprop.grad(backprop.grad(downhill))(jnp.zeros([], before.dtype))
+    curvature = jax.jit(backprop.grad(backprop.grad(downhill)))(jnp.zeros([], before.dtype))
     rows = [(step, float(-step * length), float(downhill(step) - before)) for step in STEP_SIZES]
     return rows, float(curvature)
 

@@ -1,6 +1,7 @@
 """What all tests share: strict types, no network, and MNIST where it is."""
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
@@ -18,11 +19,9 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from experiments.mnist import Options, Result, main
 from jaxnaive import data
 from jaxnaive.batches import Examples
 from jaxnaive.data import downloads
-from jaxnaive.job import Job
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -43,9 +42,33 @@ def pytest_configure(config: pytest.Config) -> None:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
+    config.addinivalue_line("markers", "optimise(yes): whether XLA optimises the programs of the test")
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@contextlib.contextmanager
+def optimised(yes: bool) -> Iterator[None]:
+    """Whether XLA optimises what is compiled inside; without it compiling takes a third of the time."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", not yes)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(autouse=True)
+def optimised_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test compiles mostly runs for a moment only, so a file can have the mark ``optimise(False)``.
+
+    Of these tests, the ones that train long or compare speeds have the mark ``optimise(True)``. The processes
+    that tests start are those of a user: optimised.
+    """
+    mark = request.node.get_closest_marker("optimise")
+    with optimised(mark.args[0] if mark else True):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -72,18 +95,22 @@ def mnist() -> data.Dataset:
 
 
 @pytest.fixture(scope="session")
-def mnist_result(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def mnist_result(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The folder and the result of the main job's default run on MNIST.
 
     It takes seconds: the tests that use it have the mark ``xdist_group("mnist")``, so that one worker trains
     it for all of them.
     """
+    from experiments.mnist import Options, main
+    from jaxnaive.job import Job
+
     folder = tmp_path_factory.mktemp("mnist") / "run"
-    return folder, main(Options(job=Job(dataset="mnist"), out=folder))
+    with optimised(True):  # whoever asks for it first
+        return folder, main(Options(job=Job(dataset="mnist"), out=folder))
 
 
 @pytest.fixture(scope="session")
-def mnist_run(mnist_result: tuple[Path, Result]) -> Path:
+def mnist_run(mnist_result: tuple[Path, Any]) -> Path:
     """The folder of the main job's default run on MNIST."""
     return mnist_result[0]
 
@@ -107,6 +134,15 @@ def as_a_user() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main job draws nothing: its pictures take longer than a small run."""
+    from jaxnaive.pictures import plots
+
+    for name in ("curves", "predictions"):
+        monkeypatch.setattr(plots, name, lambda *_: None)
 
 
 class Finished(NamedTuple):
