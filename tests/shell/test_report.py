@@ -188,6 +188,14 @@ def test_its_numbers_are_those_of_the_network_on_the_test_examples(page, logits,
         assert taken_for == (f"{wrong.argmax()} ({wrong.max()})" if wrong.any() else "none")
 
 
+def test_the_largest_mistake_and_a_class_without_mistakes_have_the_strongest_colour():
+    confusion = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 5]])
+    shades = scores.shades(scores.Score(0.5, confusion, []))
+    np.testing.assert_allclose(shades[[0, 2], [1, 2]], 0.6)
+    np.testing.assert_allclose(shades[[0, 1, 1], [0, 0, 1]], 0.6 * np.sqrt([0.8, 0.5, 0.9]))
+    assert not shades[confusion == 0].any()
+
+
 def test_the_mistakes_are_the_most_confident_ones_and_drawn_as_they_are(page, logits, digits):
     probabilities = scipy.special.softmax(logits, axis=1)
     said, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -438,7 +446,11 @@ def test_runs_that_differ_by_their_seed_have_a_band(reports):
     intervals = scipy.stats.t.interval(0.95, 1, curves.mean(0), curves.std(0, ddof=1) / 2**0.5)
     texts = [reading.text for reading in made.readings]
     assert texts[7].endswith(f"[{intervals[0][7]:.3g}, {intervals[1][7]:.3g}]")
-    assert len(curve.band) == 120 and source.count("<polygon") == 1
+    lefts = [x for x, _ in curve.points]
+    assert [x for x, _ in curve.band] == lefts + lefts[
+        ::-1
+    ]  # along one end of the interval, back on the other
+    assert source.count("<polygon") == 1
     assert [a["id"] for _, a in page.elements if "id" in a] == ["run-1", "run-2"]
 
 
