@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes.xla_flags import COMPILE_FAST, EIGHT_DEVICES
 
 from experiments import distributed
 from jaxnaive import data
@@ -21,13 +22,15 @@ SCRIPT = ROOT / "experiments" / "distributed.py"
 SMALL = ("--dataset", "digits", "--hidden", "8", "--batch-size", "64")
 FOR_EVER = (*SMALL, "--epochs", "1000000")
 
+pytestmark = pytest.mark.xdist_group("distributed")  # one worker has the eight devices
+
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory, digits):
     """What the processes share: a home, and a proxy that nobody may use."""
     home = tmp_path_factory.mktemp("home")
     more = {"HOME": str(home), "TFDS_DATA_DIR": str(home), "http_proxy": "http://127.0.0.1:9"}
-    return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"} | more
+    return os.environ | more | {"XLA_FLAGS": COMPILE_FAST}
 
 
 # --- eight devices -----------------------------------------------------------------------------------
@@ -36,7 +39,7 @@ def environment(tmp_path_factory, digits):
 @pytest.fixture(scope="module")
 def eight(environment):
     """What a process with eight devices says."""
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = {"XLA_FLAGS": f"{EIGHT_DEVICES} {COMPILE_FAST}", "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
         [sys.executable, ROOT / "tests" / "processes" / "eight_devices.py"], env=environment | flags,
         capture_output=True, text=True, check=True,
@@ -217,7 +220,6 @@ def test_a_port_that_is_taken_is_refused():
 
 
 def test_a_process_does_not_read_all_to_compare_hashes(monkeypatch, tmp_path):
-
     whole = data.load("digits", data_dir=tmp_path)
     monkeypatch.setattr(arrays, "sha256", None)
     mapped = data.load("digits", data_dir=tmp_path, verify=False)

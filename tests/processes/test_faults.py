@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from conftest import assert_trees_close
 from processes import fork_server
+from processes.xla_flags import COMPILE_FAST
 
 from jaxnaive import data, layers, optimizers, runs, training
 from jaxnaive.disk import checkpoints
@@ -33,17 +34,21 @@ TABLE = re.findall(
     r"^\| (\d+) \| ([ABC]) \| .*? \| (.*?) \|$", (HERE / "faults.md").read_text(), re.MULTILINE
 )
 
+pytestmark = pytest.mark.xdist_group("faults")  # one worker has the server and the complete runs
+
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     """A home with a compile cache for all these processes; one thread, so that equal runs are equal."""
     home = tmp_path_factory.mktemp("home")
-    cache = {
+    settings = {
+        "XLA_FLAGS": COMPILE_FAST,
+        "PJRT_NPROC": "1",
         "JAX_COMPILATION_CACHE_DIR": str(home / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    return os.environ | cache | {"HOME": str(home), "TFDS_DATA_DIR": str(home), "PJRT_NPROC": "1"}
+    return os.environ | settings | {"HOME": str(home), "TFDS_DATA_DIR": str(home)}
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +92,13 @@ def wait_for_epoch(process, epoch):
         if line.strip() == str(epoch):
             return
     pytest.fail(f"ended before epoch {epoch}: {process.communicate()[1]}")
+
+
+def wait_for_file(process, folder, pattern):
+    while not (found := list(folder.glob(pattern))):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    return found
 
 
 def result(folder, epochs):
@@ -250,8 +262,11 @@ def test_an_early_ctrl_c_leaves_nothing_half_written(home, server, complete, tmp
     hidden = ("--hidden", 4) if doing == "compiling" else ()  # for the others it was compiled before
     arguments = (*SMALL, *hidden, "--epochs", EPOCHS, "--out", tmp_path)
     started = start(home, MNIST, *arguments) if doing == "imports" else server.start(MNIST, *arguments)
-    # About then, on an idle machine; every other moment is as good.
-    time.sleep({"imports": 0.3, "data": 0.05, "compiling": 0.4, "training": 0.8}[doing])
+    if doing == "compiling":
+        wait_for_file(started, tmp_path, ".lock")
+    if doing == "training":
+        wait_for_file(started, tmp_path, "checkpoints/epoch-*")
+    time.sleep(0.3 if doing == "imports" else 0.1)
     started.send_signal(signal.SIGINT)
     code, _, _ = finish(started)
     assert code in (130, -signal.SIGINT, 1, 0)  # 1: Python was still importing; 0: it was done
@@ -354,9 +369,7 @@ def test_a_run_goes_on_with_another_number_of_devices(server, straight, tmp_path
 def test_the_main_job_is_resumed_refused_extended_and_left_alone(server, complete, tmp_path):
     stopped = tmp_path / "stopped"
     process = mnist(server, *SMALL, "--epochs", EPOCHS, "--out", stopped)
-    while not list(stopped.glob("checkpoints/epoch-*")):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_file(process, stopped, "checkpoints/epoch-*")
     process.terminate()
     code, _, err = finish(process)
     assert code == 143 and f"resume with --resume --out {stopped}" in err and "Traceback" not in err
@@ -408,8 +421,7 @@ def test_a_sweep_is_resumed_and_refused(server, tmp_path):
     grid = (*digits, "--hidden", 4, "--optimizer", "sgd", "--seeds", 4, "--epochs", 30)
     grid += ("--memory", 400_000)  # 16 parts
     process = sweep(*grid, "--out", stopped)
-    while not (parts := list(stopped.glob("parts/*/[!.]*"))) and process.poll() is None:
-        time.sleep(0.01)
+    parts = wait_for_file(process, stopped, "parts/*/[!.]*")
     process.terminate()
     code, _, err = finish(process)
     assert code == 143 and f"stopped by SIGTERM; resume with --resume --out {stopped}" in err, err
@@ -436,9 +448,7 @@ def test_other_data_is_not_what_the_run_was_on(server, complete, digits, tmp_pat
     images, labels = np.asarray(digits.train.images), np.asarray(digits.train.labels)
     np.savez(path, images=images, labels=labels)
     process = mnist(server, "--dataset", path, *SMALL[2:], "--epochs", EPOCHS, "--out", out)
-    while not (out / "config.json").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_file(process, out, "config.json")
     kill(process)
     np.savez(path, images=images, labels=(labels + 1) % 10)
     code, _, err = finish(mnist(server, "--resume", "--out", out))
