@@ -1,8 +1,10 @@
 """The main job as a user runs it: rows S48, S94 and S96 of the notes, and every wrong option."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -357,6 +359,38 @@ def test_the_folder_of_a_run_is_called_as_its_dataset(no_pictures, digits, tmp_p
     for dataset in ("digits", "digits", "mine.npz"):
         mnist.main(mnist.Options(job=Job(dataset=dataset, epochs=0, hidden=())))
     assert sorted(path.name for path in Path("runs").iterdir()) == ["digits-1", "digits-2", "mine-1"]
+
+
+def rewrite_as_format_1(path):
+    """A checkpoint as it was before format 2: its SHA-256 is that of the file, with zeros in its place."""
+    manifest = {"sha256": "0" * 64, "format": 1, "about": checkpoints.about(path)}
+    arrays = safetensors.numpy.load_file(path)
+    content = safetensors.numpy.save(arrays, {"checkpoint": json.dumps(manifest)})
+    path.write_bytes(content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode(), 1))
+
+
+def test_a_run_of_the_former_layout_is_left_alone_and_continued(no_pictures, call, tmp_path):
+    golden = ROOT / "tests" / "golden" / "format-1.safetensors"
+    shutil.copy(golden, tmp_path / "copy")
+    rewrite_as_format_1(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == golden.read_bytes()
+
+    new, old = tmp_path / "new", tmp_path / "old"
+    assert call("mnist.py", "--dataset", "digits", *TINY, "--out", new).code == 0
+    shutil.copytree(new, old)
+    for path in (old / "checkpoints").iterdir():
+        rewrite_as_format_1(path)
+    certificate = json.loads((old / "certificate.json").read_text())
+    certificate["times_seen"] = certificate.pop("times_scheduled")
+    (old / "certificate.json").write_text(json.dumps(certificate))
+
+    again = call("mnist.py", "--resume", "--out", old)
+    assert again.code == 0 and "already complete" in again.out and "each example once" in again.out
+    for folder in (new, old):
+        assert call("mnist.py", "--resume", "--epochs", 2, "--out", folder).code == 0
+    for name in ("metrics.jsonl", "params.safetensors", "certificate.json", "config.json"):
+        assert (old / name).read_bytes() == (new / name).read_bytes()
+    assert len(runs.stored_losses(old, 2)) == 2
 
 
 # --- MNIST -------------------------------------------------------------------------------------------

@@ -16,11 +16,20 @@ from conftest import assert_trees_close
 from jaxnaive import job, layers, training
 from jaxnaive.disk import checkpoints, files
 
+pytestmark = pytest.mark.optimise(False)
+
 GOLDEN = Path(__file__).parent.parent / "golden"
 MODEL = layers.mlp(64, 32, 10)
-PARAMS = MODEL.init(jax.random.key(0))
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.int32(7)}
 ABOUT = {"epoch": 3, "config": {"name": 'a "quoted" \\ name', "sha256": "0" * 64}}
+
+
+def random_params(model, seed):
+    rng, shapes = np.random.default_rng(seed), jax.eval_shape(model.init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), shapes)
+
+
+PARAMS = random_params(MODEL, 0)
 
 
 # --- parameters alone --------------------------------------------------------------------------------
@@ -59,7 +68,7 @@ def test_a_damaged_file_or_another_networks_is_refused(tmp_path):
     path = tmp_path / "params.safetensors"
     checkpoints.save_params(path, PARAMS)
     with pytest.raises(ValueError, match=r"got 0.b float32\[32\], expected 0.b float32\[16\]"):
-        checkpoints.load_params(path, layers.mlp(64, 16, 10).init(jax.random.key(0)))
+        checkpoints.load_params(path, random_params(layers.mlp(64, 16, 10), 0))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         checkpoints.load_params(path, PARAMS)
@@ -75,7 +84,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files, "sync", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save_params(path, layers.mlp(64, 32, 10).init(jax.random.key(1)))
+        checkpoints.save_params(path, random_params(MODEL, 1))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["params.safetensors"]
 
@@ -107,7 +116,8 @@ def test_a_checkpoint_is_read_as_it_was_saved_also_by_others(path):
 @pytest.mark.parametrize("optimizer", [*job.OPTIMIZERS, "optax.adamw", "optax.lion", "optax.adafactor"])
 def test_s45_states_of_all_optimizers_come_back_bit_for_bit(tmp_path, toy, optimizer):
     with jax.numpy_dtype_promotion("standard"):
-        recipe = recipe_with(job.find_optimizer(optimizer)(0.1))
+        rate = job.make_schedule("one-cycle", 0.05, 20)  # the program is that of test_runs.py
+        recipe = recipe_with(job.find_optimizer(optimizer)(rate))
         state, _ = training.train_epoch(training.start(jax.random.key(3), recipe), toy, recipe)
     checkpoints.save(tmp_path / "state", state, {})
     like = training.start(jax.random.key(0), recipe)
