@@ -25,7 +25,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     skipped = reporter.stats.get("skipped", [])
     refused = [report for report in skipped if not is_allowed(str(report.longrepr))]
+    if refused:
+        reporter.ensure_newline()
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     for report in refused:
         reporter.write_line(f"SKIPPED, and not on the list: {report.nodeid}: {report.longrepr}")
-    if refused:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED

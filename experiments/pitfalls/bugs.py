@@ -63,7 +63,7 @@ def one_network(dataset: Dataset) -> list[jax.Array]:
     return [w[0] for w in initial_weights(1, dataset.num_features, len(dataset.class_names))]
 
 
-def first_examples(dataset: Dataset, count: int = 8) -> tuple[jax.Array, jax.Array]:
+def first_examples(dataset: Dataset, count: int = BATCH_SIZE) -> tuple[jax.Array, jax.Array]:
     """The first images, flat and divided by 255, and their labels."""
     return flat(dataset.train.images[:count]) / 255, jnp.asarray(dataset.train.labels[:count])
 

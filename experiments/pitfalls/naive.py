@@ -57,20 +57,21 @@ class Training(NamedTuple):
 
 def without_bugs(train: Examples, classes: int, epochs: int, seeds: int) -> Training:
     """The training without a bug: every example once an epoch, in a new order each time."""
-    count, images = len(train.labels), flat(train.images)
-    steps = count // BATCH_SIZE  # the last, short batch is left out, as in most loops
-
-    @partial(jax.vmap, in_axes=(0, None))
-    def order(key: jax.Array, epoch: int) -> jax.Array:
-        return batches.epoch_order(key, epoch, count)[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE)
-
-    keys = jax.random.split(KEY, seeds)
+    keys, images = jax.random.split(KEY, seeds), flat(train.images)
     return Training(
         images=images,
         labels=jnp.asarray(train.labels),
-        epochs=[order(keys, epoch) for epoch in range(epochs)],
+        epochs=[shuffled(keys, epoch, len(images)) for epoch in range(epochs)],
         weights=initial_weights(seeds, images.shape[1], classes),
     )
+
+
+@partial(jax.jit, static_argnames="count")
+@partial(jax.vmap, in_axes=(0, None, None))
+def shuffled(key: jax.Array, epoch: int, count: int) -> jax.Array:
+    """An epoch as a table [updates, batch]. The last, short batch is left out, as in most loops."""
+    steps = count // BATCH_SIZE
+    return batches.epoch_order(key, epoch, count)[: steps * BATCH_SIZE].reshape(steps, BATCH_SIZE)
 
 
 def initial_weights(seeds: int, pixels: int, classes: int, widest: float | None = None) -> list[jax.Array]:

@@ -77,7 +77,7 @@ def together(functions: Mapping[str, Callable[..., Any]], args: Any) -> dict[str
 
 def arguments(table: Table) -> dict[str, tuple[Any, ...]]:
     """The arguments of each function of a table."""
-    return {name: args for name, (_, *args) in table.items()}
+    return {name: tuple(args) for name, (_, *args) in table.items()}
 
 
 def differentiate(table: Table) -> dict[str, Derivatives | Exception]:

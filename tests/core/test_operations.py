@@ -11,6 +11,8 @@ import pytest
 from experiments import operations as experiment
 from jaxnaive import command, layers, operations, products
 
+pytestmark = pytest.mark.optimise(False)
+
 LENGTHS = (2, 3, 4, 5)
 SHAPES = [LENGTHS[:rank] for rank in range(5)]  # every rank to 4
 # Every shape that can be broadcast to (2, 3, 4, 5): its last axes, any of them shrunk to 1.

@@ -1,13 +1,20 @@
 """Rows S54, S57, S59 and S87 to S89 of the notes: by hand, and equal to optax."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from conftest import assert_trees_close
+from jax.flatten_util import ravel_pytree
 
 from jaxnaive import job, layers, optimizers, training
+from jaxnaive.batches import Batch
+
+# One worker descends with all optimizers, for the test of each.
+pytestmark = [pytest.mark.xdist_group("optimizers"), pytest.mark.optimise(False)]
 
 SCHEDULE = optax.linear_schedule(0.1, 0.0, 100)
 PAIRS = {  # a row an optimizer: by hand, optax's
@@ -33,63 +40,80 @@ PAIRS = {  # a row an optimizer: by hand, optax's
 }
 
 
-def descend(optimizer, params, loss, steps):
-    traces = []
+def descend(params, loss, steps):
+    """By hand and by optax from the same parameters: for each row of the table a pair of the last ones.
+
+    All rows are one program, and the gradients of all are one operation: what differs is the update.
+    """
+    both = {(name, side): optimizer for name, pair in PAIRS.items() for side, optimizer in enumerate(pair)}
+
+    def step(carry, _):
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(params for params, _ in carry.values()))
+        grads = jax.vmap(jax.grad(loss))(stacked)
+        moved = {}
+        for place, (row, (params, state)) in enumerate(carry.items()):
+            grad = jax.tree.map(lambda leaf, place=place: leaf[place], grads)
+            updates, state = both[row].update(grad, state, params)
+            moved[row] = optimizers.apply_updates(params, updates), state
+        return moved, None
 
     @jax.jit
     @jax.numpy_dtype_promotion("standard")  # optax's adam raises a float to an integer
-    def step(params, state):
-        traces.append(1)
-        updates, state = optimizer.update(jax.grad(loss)(params), state, params)
-        return optimizers.apply_updates(params, updates), state
+    def run(params):
+        starts = {row: (params, optimizer.init(params)) for row, optimizer in both.items()}
+        return jax.lax.scan(step, starts, length=steps)[0]
 
-    state = optimizer.init(params)
-    for _ in range(steps):
-        params, state = step(params, state)
-    assert len(traces) == 1
-    return params
+    last = run(params)
+    return {name: [last[name, side][0] for side in (0, 1)] for name in PAIRS}
 
 
-def network_loss(toy):
-    model = layers.mlp(6, 16, 3)
-    batch = training.batches.take(toy, training.batches.index_table(jnp.arange(50, dtype=jnp.int32), 50))
-    batch = jax.tree.map(lambda a: a[0], batch._replace(images=batch.images.reshape(1, 50, 6)))
-    recipe = training.Recipe(model, optimizers.sgd(0.1))
-    return model.init(jax.random.key(0)), lambda params: training.mean_loss(params, batch, recipe)
+@functools.cache
+def descended():
+    """Start, loss and last parameters of a network; of these in one vector, which is compiled sooner."""
+    images = np.random.default_rng(0).random((50, 6)).astype(np.float32)
+    labels = images[:, :3].argmax(axis=1).astype(np.int32)
+    batch = Batch(jnp.asarray(images), jnp.asarray(labels), jnp.ones(50))
+    recipe = training.Recipe(layers.mlp(6, 16, 3), optimizers.sgd(0.1))
+    params, unflatten = ravel_pytree(recipe.model.init(jax.random.key(0)))
+
+    def loss(params):
+        return training.mean_loss(unflatten(params), batch, recipe)
+
+    return params, jax.jit(loss), descend(params, loss, 100)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_s57_s59_s87_equal_to_optax_over_100_steps(name, toy):
-    ours, theirs = PAIRS[name]
-    params, loss = network_loss(toy)
-    got, expected = (descend(optimizer, params, loss, 100) for optimizer in (ours, theirs))
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        if name.startswith("adam"):  # a quotient of two small numbers, which the compiler orders as it likes
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-        else:
-            np.testing.assert_array_max_ulp(np.asarray(a), np.asarray(b), maxulp=1)
-    assert loss(got) < loss(params)
-
-
-@pytest.mark.parametrize("name", PAIRS)
-def test_s57_equal_to_optax_in_float64(name, x64):
-    ours, theirs = PAIRS[name]
+@functools.cache
+def descended_in_float64():
     params = {"a": jnp.array([1.0, -2.0]), "b": (jnp.ones(()), [jnp.full((2, 2), 3.0, jnp.float64)])}
 
     def loss(p):
         return sum(((k + 1) * leaf**2).sum() for k, leaf in enumerate(jax.tree.leaves(p))) / 5
 
-    assert_trees_close(
-        descend(ours, params, loss, 100), descend(theirs, params, loss, 100), rtol=1e-12, atol=1e-12
-    )
+    return descend(params, loss, 100)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_s57_s59_s87_equal_to_optax_over_100_steps(name):
+    params, loss, last = descended()
+    got, expected = last[name]
+    if name.startswith("adam"):  # a quotient of two small numbers, which the compiler orders as it likes
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    else:
+        np.testing.assert_array_max_ulp(np.asarray(got), np.asarray(expected), maxulp=1)
+    assert loss(got) < loss(params)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_s57_equal_to_optax_in_float64(name, x64):
+    assert_trees_close(*descended_in_float64()[name], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_structure_shape_and_dtype_are_kept(name):
     optimizer, _ = PAIRS[name]
     params = ({"w": jnp.ones((2, 3)), "b": jnp.zeros(3, jnp.bfloat16)}, [jnp.array(1.0)], ())
-    state = optimizer.init(params)
-    updates, next_state = optimizer.update(params, state, params)
+    state = jax.eval_shape(optimizer.init, params)
+    updates, next_state = jax.eval_shape(optimizer.update, params, state, params)
     for new, old in ((updates, params), (next_state, state)):
         assert jax.tree.map(lambda a: (a.shape, a.dtype), new) == jax.tree.map(
             lambda a: (a.shape, a.dtype), old
@@ -198,12 +222,14 @@ def test_s57_hyper_parameters_out_of_range_are_refused(make, name, value, as_a_u
 
 def test_s88_the_learning_rate_is_an_argument_and_may_be_traced(toy):
     def last_loss(rate):
-        recipe = training.Recipe(layers.mlp(6, 8, 3), optimizers.sgd(rate), batch_size=10)
+        recipe = training.Recipe(layers.mlp(6, 3), optimizers.sgd(rate), batch_size=10)
         return training.train(jax.random.key(0), toy, recipe, 3)[1].loss[-1].mean()
 
     rates = jnp.array([0.01, 0.3])
-    together = jax.vmap(last_loss)(rates)
-    np.testing.assert_allclose(together, [last_loss(0.01), last_loss(0.3)], rtol=1e-4)
+    together, apart = jax.jit(lambda rates: (jax.vmap(last_loss)(rates), [last_loss(0.01), last_loss(0.3)]))(
+        rates
+    )
+    np.testing.assert_allclose(together, apart, rtol=1e-4)
     assert together[1] < together[0]
 
 

@@ -11,6 +11,8 @@ from processes.eight_devices import EPOCHS, KEY
 
 from jaxnaive import batches, training
 
+pytestmark = pytest.mark.optimise(False)
+
 
 def test_an_epoch_takes_each_example_once_and_equally_many_of_each_shard():
     recipe = eight_devices.recipe_with(optax.sgd(0.1))

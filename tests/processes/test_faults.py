@@ -114,10 +114,18 @@ def straight(server, tmp_path_factory):
     @functools.cache
     def straight(epochs):
         folder = tmp_path_factory.mktemp("straight")
-        assert finish(tiny(server, folder, epochs))[0] == 0
+        assert finish(tiny(server, folder, epochs), 600)[0] == 0
         return result(folder, epochs)
 
     return straight
+
+
+@pytest.fixture(scope="session")
+def complete(server, tmp_path_factory):
+    """The folder of a run of the main job, if nothing happens to it."""
+    folder = tmp_path_factory.mktemp("complete") / "run"
+    assert finish(mnist(server, *SMALL, "--epochs", EPOCHS, "--out", folder))[0] == 0
+    return folder
 
 
 def test_every_fault_that_has_to_be_survived_has_a_test_that_exists():
@@ -128,14 +136,6 @@ def test_every_fault_that_has_to_be_survived_has_a_test_that_exists():
         assert named or (priority != "A" and len(tests) > 20), f"row {row} has neither test nor reason"
         for file, test in named:
             assert f"def {test}(" in sources[file], (row, test)
-
-
-@pytest.fixture(scope="session")
-def complete(server, tmp_path_factory):
-    """The folder of a run of the main job, if nothing happens to it."""
-    folder = tmp_path_factory.mktemp("complete") / "run"
-    assert finish(mnist(server, *SMALL, "--epochs", EPOCHS, "--out", folder))[0] == 0
-    return folder
 
 
 # --- kills -------------------------------------------------------------------------------------------
@@ -159,7 +159,8 @@ def kill_until_done(server, folder, epochs, seed, kills, mode=""):
 
 def test_kills_at_random_moments_change_nothing(server, straight, tmp_path):
     epochs = 1500
-    assert kill_until_done(server, tmp_path, epochs, seed=0, kills=3) == (0, "")
+    code, err = kill_until_done(server, tmp_path, epochs, seed=0, kills=3)
+    assert code == 0, err
     assert result(tmp_path, epochs) == straight(epochs)
 
 
@@ -179,7 +180,8 @@ def test_kills_destroy_the_run_of_a_naive_writer(server, tmp_path):
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_change_nothing(server, straight, tmp_path):
     epochs = 10_000
-    assert kill_until_done(server, tmp_path, epochs, seed=1, kills=50) == (0, "")
+    code, err = kill_until_done(server, tmp_path, epochs, seed=1, kills=50)
+    assert code == 0, err
     assert result(tmp_path, epochs) == straight(epochs)
 
 

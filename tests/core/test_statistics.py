@@ -1,0 +1,48 @@
+"""What the spread of many runs says, against SciPy."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from jaxnaive import statistics
+
+
+def test_the_interval_is_students():
+    values = np.random.default_rng(0).normal(5, 2, (4, 16))
+    summary = statistics.summarise(values)
+    low, high = scipy.stats.t.interval(0.95, 15, values.mean(1), scipy.stats.sem(values, axis=1))
+    np.testing.assert_allclose(summary.mean, values.mean(1))
+    np.testing.assert_allclose(summary.sd, np.std(values, axis=1, ddof=1))
+    np.testing.assert_allclose((summary.low, summary.high), (low, high), rtol=1e-10)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    values = np.random.default_rng(1).normal(5, 2, (4000, 8))
+    summary = statistics.summarise(values, confidence=0.9)
+    assert abs(np.mean((summary.low < 5) & (summary.high > 5)) - 0.9) < 0.015
+
+
+def test_a_paired_comparison_is_scipys():
+    rng = np.random.default_rng(0)
+    seed, ours = rng.normal(0, 5, 12), rng.normal(0.5, 1, 12)
+    got = statistics.compare(seed + ours, seed)
+    expected = scipy.stats.ttest_rel(seed + ours, seed)
+    interval = expected.confidence_interval(0.95)
+    np.testing.assert_allclose(got, (ours.mean(), interval.low, interval.high, expected.pvalue), rtol=1e-9)
+    assert statistics.compare([1.0, 2.0], [1.0, 2.0]) == (0, 0, 0, 1)
+    assert statistics.compare([2.0, 3.0], [1.0, 2.0]).p_value == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: statistics.summarise([1.0]), "seeds: got 1, expected 2 or more"),
+        (lambda: statistics.summarise(np.ones((1, 5)), axis=0), "seeds: got 1, expected 2 or more"),
+        (lambda: statistics.compare([1.0, 2.0], [1.0]), r"got shapes \(2,\) and \(1,\)"),
+        (lambda: statistics.compare(np.ones((2, 2)), np.ones((2, 2))), r"got shapes \(2, 2\) and \(2, 2\)"),
+        (lambda: statistics.compare([1.0], [2.0]), "seeds: got 1, expected 2 or more"),
+    ],
+)
+def test_what_has_no_spread_is_refused(call, message, as_a_user):
+    with pytest.raises(ValueError, match=message):
+        call()
