@@ -114,7 +114,10 @@ def test_one_training_compile_and_one_evaluation_compile(main_job):
 def test_a_cached_run_imports_nothing_before_it_is_needed(main_job):
     trained, separator, drawn = main_job.process.stderr.rpartition("117/117")
     before, after = (
-        {name.partition(".")[0] for name in re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", part, re.MULTILINE)}
+        {
+            name.partition(".")[0]
+            for name in re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", part, re.MULTILINE)
+        }
         for part in (trained, drawn)
     )
     assert separator and "jax" in before and "matplotlib" not in before and "matplotlib" in after
@@ -290,11 +293,11 @@ def test_no_epochs_is_a_run_too(digits, tmp_path, monkeypatch):
     assert result.history.loss.size == 0 and (tmp_path / "metrics.jsonl").read_text() == ""
 
 
-def train(seed, dataset, recipe, epochs):
+def train(seed, examples, recipe, epochs):
     """As :func:`training.train` does it; epoch by epoch it is the program that the main job compiles."""
     state, losses = training.start(jax.random.key(seed), recipe), []
     for _ in range(epochs):
-        state, loss = training.train_epoch(state, dataset.train, recipe)
+        state, loss = training.train_epoch(state, examples, recipe)
         losses.append(loss)
     return state.params, losses
 
@@ -311,7 +314,7 @@ def test_every_option_is_followed_and_everything_is_saved_as_it_was(digits, tmp_
     )  # fmt: skip
     result = mnist.main(mnist.Options(job=own, out=tmp_path, data_dir=tmp_path / "data"))
     recipe = training.Recipe(layers.mlp(64, 16, 12, 10), optimizers.sgd(0.1), batch_size=32)
-    params, losses = train(3, digits, recipe, 2)
+    params, losses = train(3, digits.train, recipe, 2)
     assert_trees_close(result.params, params, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(result.history.loss, losses, rtol=1e-5)
     assert (tmp_path / "data" / "jaxnaive" / "digits").is_dir()
@@ -332,7 +335,7 @@ def test_an_optimizer_of_optax_is_followed(no_pictures, digits, tmp_path):
     with jax.numpy_dtype_promotion("standard"):  # optax relies on it
         schedule = optax.linear_schedule(0.01, 0.0, 12)
         recipe = training.Recipe(layers.mlp(64, 10), optax.adam(schedule), batch_size=256)
-        params, _ = train(0, digits, recipe, 2)
+        params, _ = train(0, digits.train, recipe, 2)
         result = mnist.main(mnist.Options(job=own, out=tmp_path, data_dir=tmp_path))
         assert_trees_close(result.params, params, rtol=1e-4, atol=1e-6)
 
@@ -393,7 +396,7 @@ def test_a_run_of_the_former_layout_is_left_alone_and_continued(no_pictures, cal
 
 @pytest.fixture(scope="session")
 def accuracy(mnist, mnist_result):
-    """Of the main job with a seed; its first one is the run itself, the others are one compiled program."""
+    """Of the main job with a seed; with 0 it is the run itself, the others take its compiled programs."""
     own = job.settle(Job(), "mnist", len(mnist.train.labels))
     recipe = job.make_recipe(own, mnist.num_features, len(mnist.class_names), len(mnist.train.labels))
     examples = jax.device_put(mnist.train)
@@ -401,7 +404,7 @@ def accuracy(mnist, mnist_result):
     def accuracy(seed):
         if seed == 0:
             return mnist_result[1].accuracy
-        params, _ = training.train(jax.random.key(seed), examples, recipe, own.epochs)
+        params, _ = train(seed, examples, recipe, own.epochs)
         return training.evaluate(params, mnist.test, recipe).accuracy
 
     return accuracy

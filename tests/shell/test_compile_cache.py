@@ -35,26 +35,21 @@ def entries(tmp_path):
     return sorted(path for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_a_program_is_compiled_once_and_again_when_its_file_is_damaged(run, tmp_path):
+def test_a_program_is_compiled_once_and_again_when_its_file_is_damaged_or_all_are_too_large(run, tmp_path):
     assert run() == ("1.0 0", "") and entries(tmp_path)
     assert run() == ("1.0 1", "")
     for path in entries(tmp_path):
         path.write_bytes(path.read_bytes()[:100])
     printed, told = run()
     assert printed == "1.0 0" and told.count("\n") == 1 and "was damaged, so all are compiled again" in told
-    assert run() == ("1.0 1", "")
-
-
-def test_it_can_be_switched_off(run, tmp_path):
-    assert run(JAX_ENABLE_COMPILATION_CACHE="0") == ("1.0 0", "") and not entries(tmp_path)
-
-
-def test_a_cache_that_is_too_large_is_emptied(run, tmp_path):
-    run()
     (folder,) = {path.parent for path in entries(tmp_path)}
     (folder / "another").write_bytes(bytes(10_000))
     assert run(MAX_BYTES="10000000") == ("1.0 1", "") and (folder / "another").exists()
     assert run(MAX_BYTES="10000") == ("1.0 0", "") and not (folder / "another").exists()
+
+
+def test_it_can_be_switched_off(run, tmp_path):
+    assert run(JAX_ENABLE_COMPILATION_CACHE="0") == ("1.0 0", "") and not entries(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_no_obstacle(run, tmp_path):
