@@ -22,7 +22,7 @@ def check_run(mnist, capsys, epochs):
 
 
 @pytest.mark.xdist_group("mnist")
-def test_s91_s93_the_first_two_epochs_are_the_published_ones(mnist, capsys, monkeypatch):
+def test_s91_s93_s95_the_first_two_epochs_are_the_published_ones(mnist, capsys, monkeypatch):
     monkeypatch.setattr(book, "EPOCHS", 2)
     monkeypatch.setattr(book, "PUBLISHED", {epoch: book.PUBLISHED[epoch] for epoch in (0, 1)})
     check_run(mnist, capsys, 2)

@@ -324,6 +324,37 @@ def test_an_npz_of_ones_own(tmp_path):
         data.load(str(tmp_path / "objects.npz"))
 
 
+# --- looked at ---------------------------------------------------------------------------------------
+
+
+def test_right_is_in_order_and_wrong_by_confidence():
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.5, 0.5]])
+    right, wrong = data.right_and_wrong(probabilities, np.array([0, 1, 0, 1, 0]))
+    assert right.tolist() == [0, 3, 4] and wrong.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "drawn"),
+    [
+        ((8, 8), (8, 8)),
+        ((8, 8, 1), (8, 8)),
+        ((8, 8, 3), (8, 8, 3)),
+        ((8, 8, 4), (8, 8, 4)),
+        ((3, 8, 8), (1, 192)),
+        ((2, 8, 8, 3), (1, 384)),
+        ((5,), (1, 5)),
+        ((1,), (1, 1)),
+    ],
+)
+def test_an_example_of_any_shape_can_be_drawn(shape, drawn):
+    grey = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    np.testing.assert_array_equal(data.as_picture(grey), grey.reshape(drawn))
+    signed = np.random.default_rng(0).normal(size=shape)
+    picture = data.as_picture(signed)
+    assert picture.shape == drawn and picture.min() == 0 and picture.max() <= 1
+    np.testing.assert_array_equal(picture.ravel().argsort(), signed.ravel().argsort())
+
+
 # --- refused at the door ---------------------------------------------------------------------------------
 
 IMAGES, LABELS = np.zeros((10, 4), np.uint8), np.arange(10) % 2
