@@ -2,19 +2,11 @@
 
 import re
 
-import jax
-import numpy as np
-import pytest
-
-from experiments import geometry, manifold
-
-pytestmark = pytest.mark.optimise(False)
+from experiments import geometry
 
 
 def test_s40_s41_affine_layers_learn_no_more_than_one_and_relu_makes_the_difference(tmp_path, capsys):
-    points, labels = map(np.asarray, manifold.moons(jax.random.key(0), 500))
-    np.savez(tmp_path / "moons.npz", images=points, labels=labels)
-    options = geometry.Options(str(tmp_path / "moons.npz"), (16, 16), epochs=100, seeds=3, out=tmp_path)
+    options = geometry.Options(dataset="digits", hidden=(32, 32), seeds=3, out=tmp_path)
     one, three, relu = (accuracies.mean() for accuracies in geometry.main(options).values())
     assert three < one + 0.005 and relu > one
     printed = capsys.readouterr().out
