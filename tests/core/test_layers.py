@@ -170,7 +170,7 @@ def test_s73_s86_the_gradient_of_few_outputs_is_the_same_and_not_by_the_slow_pro
 
     if not has_slow_product(plain.forward, params):
         pytest.skip(
-            "this XLA takes the fast product by itself; everywhere, the barrier in layers.py could go"
+            "this XLA takes the fast product by itself; everywhere, the barrier in products.py could go"
         )
     assert not has_slow_product(fast.forward, (params,))
 
