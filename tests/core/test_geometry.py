@@ -116,12 +116,17 @@ def test_s40_a_chain_of_affine_layers_is_one_to_rounding(depth):
     sizes = [6, 8, 5, 7, 4, 3][: depth + 1]
     chain = [layers.dense(*pair) for pair in itertools.pairwise(sizes)]
     model = layers.sequential(*chain)
-    params = jax.tree.map(lambda a: a + 0.1, model.init(KEY))
     x = jax.random.normal(jax.random.key(1), (20, 6))
-    one = geometry.collapse(params)
+
+    @jax.jit
+    def both_ways(key):
+        params = jax.tree.map(lambda a: a + 0.1, model.init(key))
+        one = geometry.collapse(params)
+        return one, layers.dense(6, sizes[-1]).forward(one, x), model.forward(params, x)
+
+    one, got, expected = both_ways(KEY)
     assert one["w"].shape == (6, sizes[-1]) and one["b"].shape == (sizes[-1],)
-    got = layers.dense(6, sizes[-1]).forward(one, x)
-    np.testing.assert_allclose(got, model.forward(params, x), atol=1e-5)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_s41_with_relu_in_between_no_affine_map_does_it():

@@ -102,8 +102,8 @@ def test_mermaid_names_every_node_and_edge_and_escapes_its_own_signs():
         return x
 
     strange.__name__ = 'a"<b>'
-    kept = jaxprs.trace(lambda x: jax.jit(strange)(x) + 1, 1.0, opened=lambda call: False)
-    assert '"a#quot;#lt;b#gt;"' in graph.to_mermaid(kept)
+    traced = jaxprs.trace(lambda x: jax.jit(strange)(x) + 1, 1.0, opened=lambda call: False)
+    assert '"a#quot;#lt;b#gt;"' in graph.to_mermaid(traced)
 
 
 def test_type_of_one_of_several_outputs():

@@ -24,9 +24,9 @@ def test_calls_are_opened_or_kept_as_the_caller_says():
     assert names(jaxprs.is_plain_call) == ["sin", "mul"]
     assert names(lambda call: False) == ["twice"]
     assert names(lambda call: call.name != "sin") == ["sin", "mul"]
-    kept = jaxprs.trace(twice, 1.0, opened=lambda call: False).nodes[1]
-    assert isinstance(kept, Operation)
-    assert [node.name for node in graph.called(kept).nodes] == ["argument 0", "sin", "2", "mul"]
+    call = jaxprs.trace(twice, 1.0, opened=lambda call: False).nodes[1]
+    assert isinstance(call, Operation)
+    assert [node.name for node in graph.called(call).nodes] == ["argument 0", "sin", "2", "mul"]
 
 
 def test_functions_with_a_derivative_of_their_own_stay_one_node():

@@ -93,7 +93,7 @@ def test_log_sum_exp_equals_jax_and_shifts_with_its_argument():
     np.testing.assert_allclose(losses.log_sum_exp(LOGITS + 1e4), losses.log_sum_exp(LOGITS) + 1e4, atol=2e-3)
 
 
-def test_s94_s96_accuracy_is_the_share_of_largest_logits_at_the_label():
+def test_s94_s96_accuracy_is_the_fraction_of_largest_logits_at_the_label():
     logits = jnp.array([[1.0, 2.0, 0.0], [3.0, 2.0, 1.0], [0.0, 0.0, 9.0], [5.0, 1.0, 0.0]])
     assert losses.accuracy(logits, jnp.array([1, 0, 0, 0])) == 0.75
 

@@ -1,5 +1,6 @@
 """Rows S23 to S33 of the notes."""
 
+import functools
 import itertools
 import re
 
@@ -7,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from core.compiling import quick_options
 
 from experiments import operations as experiment
-from jaxnaive import command, layers, operations, products
+from jaxnaive import command, layers, operations
 
 pytestmark = pytest.mark.optimise(False)
 
@@ -48,10 +50,13 @@ def test_s23_a_network_is_tensor_operations():
 @pytest.mark.parametrize("shape", [*SHAPES, (0,), (2, 0, 3)])
 def test_s25_s26_s27_element_by_element_equals_numpy_at_every_rank(shape):
     x, y = random(shape), random(shape, seed=1)
+    relu, add, multiply = jax.jit(
+        lambda x, y: (operations.relu(x), operations.add(x, y), operations.multiply(x, y))
+    )(x, y)
     for ours, loop, expected in (
-        (operations.relu(jnp.asarray(x)), operations.loop_relu(x), np.maximum(x, 0)),
-        (operations.add(*map(jnp.asarray, (x, y))), operations.loop_add(x, y), x + y),
-        (operations.multiply(*map(jnp.asarray, (x, y))), x * y, x * y),
+        (relu, operations.loop_relu(x), np.maximum(x, 0)),
+        (add, operations.loop_add(x, y), x + y),
+        (multiply, x * y, x * y),
     ):
         assert ours.shape == expected.shape and ours.dtype == expected.dtype
         np.testing.assert_array_equal(ours, expected)
@@ -81,12 +86,25 @@ def test_s27_element_wise_means_that_an_entry_depends_on_one_entry():
 # --- broadcasting ------------------------------------------------------------------------------------
 
 
+@functools.cache
+def sums():
+    """Of an array of each shape with one of its own and each later shape, so each pair once."""
+    arrays = {shape: (random(shape), random(shape) + 1) for shape in PARTS}
+
+    @functools.partial(jax.jit, compiler_options=quick_options())
+    def add_all(arrays):
+        return [[operations.add(x, y) for _, y in arrays[place:]] for place, (x, _) in enumerate(arrays)]
+
+    return arrays, dict(zip(PARTS, add_all([*arrays.values()]), strict=True))
+
+
+@pytest.mark.xdist_group("operations")  # one worker compiles all sums
 @pytest.mark.parametrize("shape", PARTS, ids=str)
 def test_s28_adding_equals_numpy_for_every_pair_of_shapes_to_rank_4(shape):
-    x = random(shape)
-    ys = [random(other) + 1 for other in PARTS[PARTS.index(shape) :]]  # each pair once
-    sums = jax.jit(lambda x, ys: [operations.add(x, y) for y in ys])(x, ys)
-    for y, ours in zip(ys, sums, strict=True):
+    arrays, all_ours = sums()
+    x, _ = arrays[shape]
+    ys = [arrays[other][1] for other in PARTS[PARTS.index(shape) :]]
+    for y, ours in zip(ys, all_ours[shape], strict=True):
         expected = x + y
         assert ours.shape == expected.shape
         for pair in ((x.shape, y.shape), (y.shape, x.shape)):
@@ -101,10 +119,11 @@ def test_s28_the_two_steps_of_broadcasting():
     repeated = operations.repeat(with_axes, (64, 3, 32, 10))
     assert repeated.shape == operations.broadcast_shape((64, 3, 32, 10), (32, 10)) == (64, 3, 32, 10)
     np.testing.assert_array_equal(repeated, np.broadcast_to(np.asarray(y), (64, 3, 32, 10)))
-    for shape in PARTS:
-        x = random(shape)
+    xs = list(map(random, PARTS))
+    broadcast = jax.jit(lambda xs: [operations.broadcast(x, LENGTHS) for x in xs])(xs)
+    for x, ours in zip(xs, broadcast, strict=True):
         expected = np.broadcast_to(x, LENGTHS)
-        np.testing.assert_array_equal(jax.jit(operations.broadcast, static_argnums=1)(x, LENGTHS), expected)
+        np.testing.assert_array_equal(ours, expected)
         np.testing.assert_array_equal(operations.loop_broadcast(x, LENGTHS), expected)
 
 
@@ -121,6 +140,7 @@ def test_s28_an_axis_of_length_0_stays_empty():
     assert operations.add(jnp.ones((3, 1)), jnp.ones(0)).shape == (3, 0)
 
 
+@pytest.mark.optimise(True)
 def test_s28_compiled_no_copy_is_made():
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((512, 1024), (1024,))]
     memory = jax.jit(operations.add).lower(*arguments).compile().memory_analysis()
@@ -162,7 +182,7 @@ def test_s28_shapes_that_cannot_be_broadcast_are_refused(function, arguments, me
 def test_s24_s29_s30_a_dot_of_two_matrices_is_a_matrix_and_not_a_vector(function, loop, shapes, result):
     """The notes say: most often applied to two matrices, and the result is a vector. It is a matrix."""
     x, y = map(random, shapes)
-    ours = function(jnp.asarray(x), jnp.asarray(y))
+    ours = jax.jit(function)(x, y)
     assert ours.shape == result == np.shape(loop(x, y))
     np.testing.assert_allclose(ours, x @ y, atol=1e-5)
     np.testing.assert_allclose(loop(x, y), x @ y, atol=1e-5)
@@ -175,7 +195,7 @@ def test_s24_s29_s30_a_dot_of_two_matrices_is_a_matrix_and_not_a_vector(function
 )
 def test_s29_the_last_axis_of_any_tensor_with_the_first_of_another(left, right):
     x, y = random(left), random((left[-1], *right))
-    ours = operations.tensor_dot(jnp.asarray(x), jnp.asarray(y))
+    ours = jax.jit(operations.tensor_dot)(x, y)
     assert ours.shape == (*left[:-1], *right)
     np.testing.assert_allclose(ours, np.tensordot(x, y, axes=1), atol=1e-5)
 
@@ -237,11 +257,11 @@ def test_s25_a_loop_over_two_shapes_is_refused():
 @pytest.mark.parametrize("old", [(), (1,), (24,), (2, 12), (4, 6), (2, 3, 4), (2, 1, 3, 4), (0, 3)], ids=str)
 def test_s32_reshape_equals_numpy_from_every_rank_to_every_rank(old):
     x = random(old)
-    for new in ((), (1,), (1, 1), (24,), (6, 4), (3, 2, 4), (2, 2, 2, 3), (3, 0, 2)):
-        if np.prod(new) == x.size:
-            np.testing.assert_array_equal(
-                jax.jit(operations.reshape, static_argnums=1)(x, new), x.reshape(new)
-            )
+    shapes = ((), (1,), (1, 1), (24,), (6, 4), (3, 2, 4), (2, 2, 2, 3), (3, 0, 2))
+    possible = [new for new in shapes if np.prod(new) == x.size]
+    reshaped = jax.jit(lambda x: [operations.reshape(x, new) for new in possible])(x)
+    for ours, new in zip(reshaped, possible, strict=True):
+        np.testing.assert_array_equal(ours, x.reshape(new))
 
 
 def test_s32_the_book_s_reshapes():
@@ -249,9 +269,8 @@ def test_s32_the_book_s_reshapes():
     assert operations.reshape(x, (6, 1)).tolist() == [[0], [1], [2], [3], [4], [5]]
     assert operations.reshape(x, (2, 3)).tolist() == [[0, 1, 2], [3, 4, 5]]
     images = np.random.default_rng(0).integers(0, 256, (600, 28, 28), np.uint8)
-    np.testing.assert_array_equal(
-        operations.reshape(jnp.asarray(images), (600, 784)), images.reshape(600, 784)
-    )
+    reshape = jax.jit(operations.reshape, static_argnums=1)
+    np.testing.assert_array_equal(reshape(images, (600, 784)), images.reshape(600, 784))
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (7,), (-1, 6), (-2, -3), ()])
@@ -264,9 +283,10 @@ def test_s32_a_shape_for_more_entries_or_fewer_is_refused(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_s33_transpose_equals_numpy_for_every_order_of_axes_to_rank_4(shape):
     x = random(shape)
-    np.testing.assert_array_equal(operations.transpose(jnp.asarray(x)), x.T)
-    for axes in itertools.permutations(range(x.ndim)):
-        np.testing.assert_array_equal(operations.transpose(jnp.asarray(x), axes), np.transpose(x, axes))
+    orders = [None, *itertools.permutations(range(x.ndim))]
+    transposed = jax.jit(lambda x: [operations.transpose(x, axes) for axes in orders])(x)
+    for ours, axes in zip(transposed, orders, strict=True):
+        np.testing.assert_array_equal(ours, np.transpose(x, axes))
 
 
 def test_s33_transpose_is_not_a_reshape():
@@ -317,19 +337,3 @@ def test_the_experiment_refuses_to_measure_nothing(tmp_path):
     with pytest.raises(command.UsageError, match="repeats: got 0, expected 1 or more"):
         experiment.main(experiment.Options(repeats=0, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
-
-
-def test_s29_s30_products_of_bfloat16_and_their_gradients_are_those_of_rounded_factors():
-    rng = np.random.default_rng(0)
-    x, y, g = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((5, 7), (7, 3), (5, 3)))
-
-    def rounded(array):
-        return np.asarray(array.astype(jnp.bfloat16).astype(jnp.float32), np.float64)
-
-    got, gradients = jax.vjp(products.matmul_bfloat16, x, y)
-    by_x, by_y = gradients(g)
-    assert got.dtype == by_x.dtype == by_y.dtype == jnp.float32
-    np.testing.assert_allclose(got, rounded(x) @ rounded(y), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(by_x, rounded(g) @ rounded(y).T, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(by_y, rounded(x).T @ rounded(g), rtol=1e-5, atol=1e-6)
-    assert np.abs(got - np.asarray(x) @ np.asarray(y)).max() > 1e-3  # it is another product

@@ -13,10 +13,12 @@ from jaxnaive import batches, training
 
 pytestmark = pytest.mark.optimise(False)
 
+epoch_table = jax.jit(training.epoch_table, static_argnums=(2, 3))
+
 
 def test_an_epoch_takes_each_example_once_and_equally_many_of_each_shard():
     recipe = eight_devices.recipe_with(optax.sgd(0.1))
-    tables = [training.epoch_table(KEY, jnp.int32(epoch), 96, recipe) for epoch in (0, 1)]
+    tables = [epoch_table(KEY, jnp.int32(epoch), 96, recipe) for epoch in (0, 1)]
     for index, weight in tables:
         assert index.shape == (3, 40)
         np.testing.assert_array_equal(np.sort(np.asarray(index)[np.asarray(weight) == 1]), np.arange(96))
@@ -31,7 +33,7 @@ def test_an_epoch_takes_each_example_once_and_equally_many_of_each_shard():
 @pytest.mark.parametrize("shards", [1, 8])
 def test_what_is_taken_of_each_shard_is_what_the_table_says(shards):
     examples = eight_devices.toy()
-    table = training.epoch_table(KEY, jnp.int32(0), 96, eight_devices.recipe_with(optax.sgd(0.1), shards))
+    table = epoch_table(KEY, jnp.int32(0), 96, eight_devices.recipe_with(optax.sgd(0.1), shards))
     for index, weight in ((table.index[step], table.weight[step]) for step in (0, 2)):
         batch = batches.take(examples, batches.IndexTable(index, weight), shards)
         there = np.asarray(weight) == 1
@@ -52,7 +54,7 @@ def test_training_with_shards_is_a_python_loop_over_the_table():
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
     for epoch in range(EPOCHS):
-        for index, weight in zip(*training.epoch_table(state.key, jnp.int32(epoch), 96, recipe), strict=True):
+        for index, weight in zip(*epoch_table(state.key, jnp.int32(epoch), 96, recipe), strict=True):
             seen = np.asarray(index)[np.asarray(weight) == 1]
             images = jnp.asarray(examples.images[seen].reshape(-1, 25).astype(np.float32) / 255)
             grads = gradient(params, images, examples.labels[seen])

@@ -199,7 +199,7 @@ def test_s17_every_kind_of_data_has_a_name_for_each_axis_and_the_samples_first()
 
 
 def test_s19_people_as_vectors_and_a_network_learns_from_them_unchanged():
-    people = np.asarray(tensors.vectors(KEY))
+    people = np.asarray(jax.jit(tensors.vectors)(KEY))
     age, sex, income = people.T
     assert people.shape == (1000, 3) and people.dtype == np.float32
     assert age.min() >= 18 and age.max() <= 90 and set(sex) == {0, 1} and (income > 0).all()
@@ -213,7 +213,7 @@ def test_s19_people_as_vectors_and_a_network_learns_from_them_unchanged():
 
 
 def test_s20_a_time_series_keeps_its_time_axis():
-    prices = np.asarray(tensors.time_series(KEY))
+    prices = np.asarray(jax.jit(tensors.time_series)(KEY))
     assert prices.shape == (30, 60, 2) and prices.dtype == np.float32
     high, low = prices.reshape(-1, 2).T
     assert (low <= high).all() and (low < high).mean() > 0.9 and (low > 0).all()
@@ -248,7 +248,7 @@ def test_s22_the_film_is_described_without_a_byte_of_it():
 
 
 def test_text_is_numbers_of_words_filled_up_to_one_length():
-    texts = np.asarray(tensors.text(KEY, samples=2000, tokens=50, vocabulary=1000))
+    texts = np.asarray(jax.jit(lambda key: tensors.text(key, samples=2000, tokens=50, vocabulary=1000))(KEY))
     assert texts.shape == (2000, 50) and texts.dtype == np.int32
     assert texts.min() == 0 and texts.max() <= 999
     lengths = (texts > 0).sum(axis=1)
@@ -257,8 +257,8 @@ def test_text_is_numbers_of_words_filled_up_to_one_length():
         (row[:n] > 0).all() for row, n in zip(texts, lengths, strict=True)
     )  # the padding is at the end
     counts = np.bincount(texts[texts > 0], minlength=1000)
-    share = np.log(1 + 1 / np.array([1, 2, 4, 8])) / np.log(1000)  # of the interval [n, n + 1) in log(n)
-    np.testing.assert_allclose(counts[[1, 2, 4, 8]] / counts.sum(), share, rtol=0.1)
+    fraction = np.log(1 + 1 / np.array([1, 2, 4, 8])) / np.log(1000)  # of the interval [n, n + 1) in log(n)
+    np.testing.assert_allclose(counts[[1, 2, 4, 8]] / counts.sum(), fraction, rtol=0.1)
 
 
 def test_data_depends_on_the_key_alone():

@@ -69,3 +69,19 @@ def test_a_signal_keeps_the_chunks_that_are_done(tmp_path, small_chunks, monkeyp
     assert not done & {*calls}
     expected = ensembles.sweep(run, KEYS, GRID, (jnp.float32(2),))
     np.testing.assert_allclose(found.results["sum"], expected.results["sum"], rtol=1e-6)
+
+
+def test_an_interrupted_sweep_does_not_start_the_chunks_that_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 1)  # a chunk for each run
+    waiting = []
+
+    def interrupted(chunks, **_):
+        waiting.extend(chunks)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tqdm.tqdm", interrupted)
+    keys, grid = jax.random.split(jax.random.key(0), 32), {"a": [1.0] * 32, "b": [2.0]}
+    with pytest.raises(KeyboardInterrupt), runs.open(tmp_path, {"grid": "of this test"}) as disk_run:
+        sweeps.sweep(disk_run, "part", run, keys, grid, (jnp.float32(2),))
+    assert len(waiting) == 32 * 32
+    assert sum(chunk.cancelled() for chunk in waiting) > len(waiting) / 2
