@@ -286,8 +286,9 @@ def test_a_full_disk_keeps_what_was_saved_and_the_run_goes_on_when_there_is_room
     expected = straight(8)
     code, _, err = finish(tiny(server, tmp_path, 8, mode))
     assert code == 1 and "OSError: [Errno 27] File too large" in err
+    assert ("checkpoints.py" in err) == (mode == "no-room")
     saved = sorted((tmp_path / "checkpoints").iterdir())
-    assert saved and all(checkpoints.about(path)["epoch"] for path in saved)
+    assert saved and all(checkpoints.about(path)["epoch"] == int(path.stem[-6:]) for path in saved)
     assert not list(tmp_path.glob("checkpoints/.*"))
     assert finish(tiny(server, tmp_path, 8))[0] == 0
     assert result(tmp_path, 8) == expected

@@ -3,7 +3,7 @@
 python tests/processes/tiny_run.py FOLDER EPOCHS [MODE]
 
 The modes: ``slow`` makes every fsync take 0.3 s; ``paused`` adds 5 ms to every epoch; with ``short-log`` no
-file can be longer than 1,500 bytes, which the log reaches first, and with ``no-room`` 900 after the second
+file can be longer than 1,500 bytes, which the log reaches first, and with ``no-room`` 700 after the first
 epoch, which leaves room for the log and none for a checkpoint; ``two-devices`` makes two devices of the CPU;
 ``naive`` saves as most scripts do, and is there to fail.
 """
@@ -42,8 +42,8 @@ def main(folder, epochs, mode):
             run.save(state, loss)
             if mode == "paused":
                 time.sleep(0.005)
-            if mode == "no-room" and epoch == 1:
-                limit_files(900)
+            if mode == "no-room":
+                limit_files(700)
 
 
 def prepare(mode):
