@@ -44,16 +44,19 @@ def test_epochs_make_at_least_so_many_updates():
 
 
 def test_the_recipe_of_a_job_is_that_of_its_parts(toy):
-    recipe = job.make_recipe(SETTLED, 6, 3, 50)
+    small = replace(SETTLED, hidden=(4,))  # compiled sooner
+    recipe = job.make_recipe(small, 6, 3, 50)
     rate: Any = lambda count: 0.1 * (1 - count / 10)  # noqa: E731  (2 epochs of 5 updates)
     by_hand = training.Recipe(
-        layers.mlp(6, 16, 12, 3),
+        layers.mlp(6, 4, 3),
         optimizers.sgd(rate),
         losses.smoothed_cross_entropy(0.2),
         batch_size=10,
     )
     got, expected = (training.train(jax.random.key(3), toy, r, 2) for r in (recipe, by_hand))
     assert_trees_close(got, expected, rtol=1e-5, atol=1e-6)
+    shapes = jax.eval_shape(job.make_recipe(SETTLED, 6, 3, 50).model.init, jax.random.key(0))
+    assert [layer["w"].shape for layer in shapes] == [(6, 16), (16, 12), (12, 3)]
 
 
 def test_precision_is_that_of_the_products(toy):
@@ -61,7 +64,10 @@ def test_precision_is_that_of_the_products(toy):
         job.make_model(replace(SETTLED, precision=precision), 6, 3) for precision in ("float32", "bfloat16")
     )
     params, images = exact.init(jax.random.key(0)), jnp.asarray(toy.images)
-    difference = np.abs(exact.forward(params, images) - rounded.forward(params, images)).max()
+    got, expected = jax.jit(lambda params: [model.forward(params, images) for model in (rounded, exact)])(
+        params
+    )
+    difference = np.abs(got - expected).max()
     assert 1e-4 < difference < 0.1
 
 
@@ -73,10 +79,10 @@ def test_schedules_are_what_they_are_called(updates):
         ("one-cycle", [0, 0.3 * updates, updates], [0.06, 0.6, 0.0]),
     ):
         schedule: Any = job.make_schedule(name, 0.6, updates)
-        np.testing.assert_allclose(schedule(counts), np.interp(counts, times, rates), atol=1e-6)
+        np.testing.assert_allclose(jax.jit(schedule)(counts), np.interp(counts, times, rates), atol=1e-6)
     cosine: Any = job.make_schedule("cosine", 0.6, updates)
     expected = 0.3 * (1 + np.cos(np.pi * counts / updates))
-    np.testing.assert_allclose(cosine(counts), expected, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(cosine)(counts), expected, atol=1e-6)
     with jax.numpy_dtype_promotion("standard"):
         np.testing.assert_allclose(optax.cosine_decay_schedule(0.6, updates)(counts), expected, atol=1e-6)
     assert job.make_schedule("constant", 0.6, updates) == 0.6

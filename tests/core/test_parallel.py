@@ -14,6 +14,7 @@ from jaxnaive import batches, training
 pytestmark = pytest.mark.optimise(False)
 
 epoch_table = jax.jit(training.epoch_table, static_argnums=(2, 3))
+take = jax.jit(batches.take, static_argnums=2)
 
 
 def test_an_epoch_takes_each_example_once_and_equally_many_of_each_shard():
@@ -35,7 +36,7 @@ def test_what_is_taken_of_each_shard_is_what_the_table_says(shards):
     examples = eight_devices.toy()
     table = epoch_table(KEY, jnp.int32(0), 96, eight_devices.recipe_with(optax.sgd(0.1), shards))
     for index, weight in ((table.index[step], table.weight[step]) for step in (0, 2)):
-        batch = batches.take(examples, batches.IndexTable(index, weight), shards)
+        batch = take(examples, batches.IndexTable(index, weight), shards)
         there = np.asarray(weight) == 1
         images = examples.images[np.asarray(index)].reshape(40, 25).astype(np.float32) / 255
         np.testing.assert_allclose(batch.images[there], images[there], rtol=1e-6)

@@ -28,9 +28,9 @@ EPOCHS = 5
 
 
 @partial(jax.jit, static_argnames="model")
-def plain_step(params, x, y, model):
+def plain_step(params, images, labels, model):
     def loss(params):
-        return losses.cross_entropy(model.forward(params, x), y).mean()
+        return losses.cross_entropy(model.forward(params, batches.as_features(images)), labels).mean()
 
     return jax.tree.map(lambda w, g: w - 0.1 * g, params, jax.grad(loss)(params))
 
@@ -42,8 +42,8 @@ def python_loop(recipe, state, examples, epochs):
         order = batches.epoch_order(state.key, epoch, n) if recipe.shuffle else np.arange(n)
         images, labels = (np.asarray(a)[np.asarray(order)] for a in examples)
         for i in range(0, n, recipe.batch_size):
-            x, y = images[i : i + recipe.batch_size], labels[i : i + recipe.batch_size]
-            params = plain_step(params, batches.as_features(x), y, recipe.model)
+            part = slice(i, i + recipe.batch_size)
+            params = plain_step(params, images[part], labels[part], recipe.model)
     return params
 
 
