@@ -63,16 +63,16 @@ def main(options: Options) -> Result:
     dataset = data.load(options.dataset)
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
     print(f"{dataset.name}, {options.hidden} hidden units, {options.epochs} epochs, {options.seeds} seeds")
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
-        regimes = compare_regimes(folder, options, dataset, model)
-        rates = sweep_learning_rates(folder, options, dataset, model)
-        found, found_loss, best_loss = descend_on_the_gradient_of_a_run(folder, options, dataset, model)
-        print(f"saved {folder.folder}/: learning_rates.png, descent.png")
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
+        regimes = compare_regimes(disk_run, options, dataset, model)
+        rates = sweep_learning_rates(disk_run, options, dataset, model)
+        found, found_loss, best_loss = descend_on_the_gradient_of_a_run(disk_run, options, dataset, model)
+        print(f"saved {disk_run.folder}/: learning_rates.png, descent.png")
     return Result(regimes, rates, found, found_loss, best_loss)
 
 
 def accuracies(
-    folder: runs.Run,
+    disk_run: runs.Run,
     options: Options,
     dataset: data.Dataset,
     model: layers.Layer,
@@ -88,18 +88,18 @@ def accuracies(
     keys = jax.random.split(jax.random.key(0), options.seeds)
     shared = jax.device_put((dataset.train, dataset.test))
     part = f"batch-{batch_size}-rates-{len(rates)}"
-    return sweeps.sweep(folder, part, run, keys, {"learning_rate": rates}, shared)
+    return sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, shared)
 
 
 def compare_regimes(
-    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+    disk_run: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> dict[str, statistics.Summary]:
     """The same number of examples seen, in steps of one, of some, and of all."""
     n = len(dataset.train.labels)
     print(f"\n{'regime':12}{'batch':>8}{'updates':>10}{'best rate':>11}   test accuracy")
     regimes = {}
     for name, batch_size in (("true", 1), ("mini-batch", BATCH_SIZE), ("full batch", n)):
-        found = accuracies(folder, options, dataset, model, batch_size, REGIME_RATES)
+        found = accuracies(disk_run, options, dataset, model, batch_size, REGIME_RATES)
         summary = statistics.summarise(found.results.metrics["accuracy"][..., -1])
         best = int(np.argmax(summary.mean))
         regimes[name] = statistics.Summary(*(part[best] for part in summary))
@@ -112,10 +112,10 @@ def compare_regimes(
 
 
 def sweep_learning_rates(
-    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+    disk_run: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> dict[str, tuple[float, float]]:
     """Accuracy from 1e-4 to 10, and where it is slow, good, or lost."""
-    found = accuracies(folder, options, dataset, model, BATCH_SIZE, RATES)
+    found = accuracies(disk_run, options, dataset, model, BATCH_SIZE, RATES)
     accuracy = statistics.summarise(found.results.metrics["accuracy"][..., -1])
     rates = np.array(RATES)
     regions = {
@@ -127,7 +127,7 @@ def sweep_learning_rates(
     for name, (first, last) in regions.items():
         print(f"{name:12}{first:.1e} to {last:.1e}")
     title = f"{dataset.name}: plain gradient descent, {options.epochs} epochs"
-    plots.learning_rates(folder.folder / "learning_rates.png", rates, accuracy, regions, title)
+    plots.learning_rates(disk_run.folder / "learning_rates.png", rates, accuracy, regions, title)
     return regions
 
 
@@ -146,7 +146,7 @@ def kinds(found: ensembles.Runs, accuracy: statistics.Summary) -> dict[str, np.n
 
 
 def descend_on_the_gradient_of_a_run(
-    folder: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
+    disk_run: runs.Run, options: Options, dataset: data.Dataset, model: layers.Layer
 ) -> tuple[float, float, float]:
     """Adam on the logarithm of the learning rate of a short run, down its validation loss."""
     size = min(SHORT_RUN * BATCH_SIZE, len(dataset.train.labels) // 2)
@@ -182,7 +182,7 @@ def descend_on_the_gradient_of_a_run(
         visited.append((float(jnp.exp(log_rate)), float(loss)))
         log_rate = following
     rates, losses = np.array(visited).T
-    plots.descent(folder.folder / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
+    plots.descent(disk_run.folder / "descent.png", np.exp(np.asarray(log_rates)), curve, rates, losses)
     # Where runs begin to diverge the loss is rough, and its gradient leads hither and thither.
     found, best = int(np.argmin(losses)), int(np.argmin(curve))
     steps = batches.num_batches(size, BATCH_SIZE)

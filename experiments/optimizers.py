@@ -65,26 +65,26 @@ def main(options: Options) -> Result:
         data.check_name(options.dataset)
         files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
-        show_balls(folder.folder)
-        show_valley(folder.folder)
-        rates = choose_rates(folder, options, dataset)
+    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
+        show_balls(disk_run.folder)
+        show_valley(disk_run.folder)
+        rates = choose_rates(disk_run, options, dataset)
         train, test = jax.device_put((dataset.train, dataset.test))
         finals = {
-            name: sweep(folder, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
+            name: sweep(disk_run, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
             for name, rate in rates.items()
         }
         curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
         accuracy = {name: statistics.summarise(curve[:, -1]) for name, curve in curves.items()}
         epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
         report(options, dataset, rates, accuracy, epochs)
-        draw(folder.folder, options, dataset, curves, accuracy)
-        print(f"saved {folder.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
+        draw(disk_run.folder, options, dataset, curves, accuracy)
+        print(f"saved {disk_run.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
     return Result(rates, epochs, accuracy)
 
 
 def sweep(
-    folder: runs.Run,
+    disk_run: runs.Run,
     options: Options,
     name: str,
     dataset: data.Dataset,
@@ -103,20 +103,20 @@ def sweep(
 
     keys = jax.random.split(jax.random.key(0), seeds)
     part = f"{name}-rates-{len(rates)}"
-    return sweeps.sweep(folder, part, run, keys, {"learning_rate": rates}, (train, test))
+    return sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, (train, test))
 
 
-def choose_rates(folder: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
+def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
     """The best learning rate of each optimizer: short runs with each, and a tenth of the training set."""
     train, held_out = jax.device_put(batches.hold_out(dataset.train))
     epochs = max(1, options.epochs // 2)
     accuracy = {}
     for name in job.OPTIMIZERS:
-        found = sweep(folder, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
+        found = sweep(disk_run, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
         final = found.results.metrics["accuracy"][..., -1]
         accuracy[name] = np.where(found.diverged, np.nan, final).mean(axis=-1)
     plots.heat_map(
-        folder.folder / "rates.png",
+        disk_run.folder / "rates.png",
         np.array(list(accuracy.values())),
         list(accuracy),
         [f"{rate:g}" for rate in RATES],

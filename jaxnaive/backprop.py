@@ -327,7 +327,7 @@ def _back(
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, rules: Rules) -> set[Output]:
-    """The values that move when the wanted inputs do: floats, with a way to them that is nowhere flat."""
+    """The floats that change with the wanted inputs: those reached without passing a flat operation."""
     moving: set[Output] = set()
     for place, node in enumerate(graph.nodes):
         if isinstance(node, Input):

@@ -60,8 +60,8 @@ class Plan(NamedTuple):
     axes: dict[str, np.ndarray]  # values of each hyper-parameter
     points: Float[np.ndarray, "points names"]  # all combinations of them
     chunks: list[Chunk]
-    run_bytes: int  # about as many does a run take
-    calls_at_once: int  # as many chunks fit into the memory side by side
+    run_bytes: int  # roughly what a run takes
+    calls_at_once: int  # how many chunks fit into the memory side by side
 
 
 def train_and_test(
@@ -135,7 +135,7 @@ def plan(
       keys: one for each seed. What the run derives from its key alone is the same for a whole grid.
       grid: the values of each hyper-parameter.
       shared: what every run is given, such as the examples. A run may also close over it, but then it
-        becomes a constant of the program, and MNIST trebles the time to compile one.
+        becomes a constant of the program; with MNIST compiling takes three times as long.
       memory: bytes that the runs may take, by an estimate that does not know what the compiler will fuse.
       cores: of a CPU; as many calls are meant to run side by side, since the matrices of small networks are
         too small to be divided among cores.

@@ -1,4 +1,4 @@
-"""Matrix products that are faster than the plain one: what a network is computed with, not what it is.
+"""Matrix products that a network can be computed with instead of the plain one, because they are faster.
 
 A dense layer is ``x @ w + b``. :func:`jaxnaive.layers.mlp` and ``job`` hand it one of these instead of ``@``.
 """

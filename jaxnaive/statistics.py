@@ -25,7 +25,7 @@ class Comparison(NamedTuple):
     difference: float
     low: float
     high: float
-    p_value: float  # probability of a difference as large when there is none
+    p_value: float  # probability of a difference at least this large if the recipes do not differ
 
 
 def summarise(values: Numbers, axis: int = -1, confidence: float = 0.95) -> Summary:

@@ -13,6 +13,7 @@ from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
 COLUMNS = 10  # of images
+CELL_HEIGHT, IMAGE_SIZE = 1.4, 0.9  # of a cell with an image, in widths of a column
 
 
 def curves(path: Path, history: History, title: str, test_loss: float | None = None) -> None:
@@ -76,16 +77,25 @@ def _draw_predictions(
     """Test images in rows, each with the prediction, the truth if it is another, and the probability."""
     names, labels = dataset.class_names, dataset.test.labels
     are_short = max(map(len, names)) <= 2
-    cells = [] if len(shown) == 0 else subfigure.subplots(math.ceil(len(shown) / COLUMNS), COLUMNS).ravel()
-    for axes in cells:
-        axes.axis("off")
-    for axes, i in zip(cells, shown, strict=False):
+    if len(shown) == 0:
+        return
+    axes = subfigure.subplots()  # for all images: matplotlib takes 40 ms for each Axes
+    axes.axis("off")
+    for place, i in enumerate(shown):
+        row, column = divmod(place, COLUMNS)
+        x, bottom = column + 0.5, (row + 1) * CELL_HEIGHT
         predicted = probabilities[i].argmax()
         truth = [] if predicted == labels[i] else [f"({names[labels[i]]})"]
-        words = [names[predicted], *truth, f"{probabilities[i, predicted]:.0%}"]
-        axes.set_title((" " if are_short else "\n").join(words), fontsize=9 if are_short else 7, color=color)
+        words = (" " if are_short else "\n").join(
+            [names[predicted], *truth, f"{probabilities[i, predicted]:.0%}"]
+        )
+        style = {"size": 9 if are_short else 7, "color": color, "ha": "center", "va": "bottom"}
+        axes.text(x, bottom - IMAGE_SIZE - 0.03, words, **style)
         image = data.as_picture(np.asarray(dataset.test.images[i]))
-        axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        height, width = IMAGE_SIZE * np.array(image.shape[:2]) / max(image.shape[:2])
+        extent = (x - width / 2, x + width / 2, bottom, bottom - height)
+        axes.imshow(image, cmap="gray_r", interpolation="nearest", extent=extent)
+    axes.set(xlim=(0, COLUMNS), ylim=(math.ceil(len(shown) / COLUMNS) * CELL_HEIGHT, 0))
 
 
 def seen(

@@ -141,13 +141,13 @@ def test_every_fault_that_has_to_be_survived_has_a_test_that_exists():
 # --- kills -------------------------------------------------------------------------------------------
 
 
-def kill_until_done(server, folder, epochs, seed, kills, mode=""):
+def kill_until_done(server, folder, epochs, seed, kills, mode="", within=0.5):
     """Start a run again and again, kill it at random moments, and let it end; the status and the errors."""
     moments = random.Random(seed)
     for kills_before in range(kills):
         process = tiny(server, folder, epochs, mode)
         process.stdout.readline()  # until then there is nothing new to lose
-        time.sleep(moments.uniform(0, 0.5))
+        time.sleep(moments.uniform(0, within))
         process.kill()
         code, _, err = finish(process)
         if code != -signal.SIGKILL:
@@ -158,8 +158,8 @@ def kill_until_done(server, folder, epochs, seed, kills, mode=""):
 
 
 def test_kills_at_random_moments_change_nothing(server, straight, tmp_path):
-    epochs = 1500
-    code, err = kill_until_done(server, tmp_path, epochs, seed=0, kills=3)
+    epochs = 500
+    code, err = kill_until_done(server, tmp_path, epochs, seed=0, kills=3, within=0.15)
     assert code == 0, err
     assert result(tmp_path, epochs) == straight(epochs)
 
@@ -369,7 +369,7 @@ def test_a_run_goes_on_with_another_number_of_devices(server, straight, tmp_path
 # --- the main job ------------------------------------------------------------------------------------
 
 
-def test_the_main_job_is_resumed_refused_extended_and_left_alone(server, complete, tmp_path):
+def test_the_main_job_is_resumed_refused_extended_and_left_alone(server, complete, call, tmp_path):
     stopped = tmp_path / "stopped"
     process = mnist(server, *SMALL, "--epochs", EPOCHS, "--out", stopped)
     wait_for_file(process, stopped, "checkpoints/epoch-*")
@@ -387,7 +387,7 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(server, complet
         "--resume --epochs 3": f"epochs: got 3, but the run in .* has {EPOCHS}",
     }
     for arguments, message in refusals.items():
-        code, _, err = finish(mnist(server, *SMALL[:2], *arguments.split(), "--out", stopped))
+        code, _, err = call("mnist.py", *SMALL[:2], *arguments.split(), "--out", stopped)
         assert code == 2 and re.fullmatch(f"jaxnaive: error: .*{message}.*\n", err), err
 
     code, out, err = finish(mnist(server, "--resume", "--out", stopped))
@@ -415,7 +415,7 @@ def test_the_main_job_is_resumed_refused_extended_and_left_alone(server, complet
     assert (end, again, more) == (EPOCHS, [EPOCHS, EPOCHS], [EPOCHS, EPOCHS + 2])
 
 
-def test_a_sweep_is_resumed_and_refused(server, tmp_path):
+def test_a_sweep_is_resumed_and_refused(server, call, tmp_path):
     def sweep(*arguments):
         return server.start(SWEEP, *arguments)
 
@@ -434,9 +434,9 @@ def test_a_sweep_is_resumed_and_refused(server, tmp_path):
         "": "holds a run; go on with it by --resume",
         "--resume --seeds 5": "seeds: got 5, but the run in .* has 4",
     }.items():
-        code, _, err = finish(sweep(*digits, *arguments.split(), "--out", stopped))
+        code, _, err = call("sweep.py", *digits, *arguments.split(), "--out", stopped)
         assert code == 2 and re.fullmatch(f"jaxnaive: error: .*{message}.*\n", err), err
-    code, _, err = finish(mnist(server, "--resume", "--out", stopped))
+    code, _, err = call("mnist.py", "--resume", "--out", stopped)
     assert code == 2 and "got a run of sweep, expected one of mnist" in err
 
     assert finish(sweep("--resume", "--out", stopped))[0] == 0

@@ -87,13 +87,21 @@ def test_there_are_as_many_rows_as_mistakes_need(figures, mistakes, rows):
     figure = figures[PATH]
     right, wrong = figure.subfigs
     right_rows = -(-min(count - mistakes, 20) // 10)
-    assert (len(right.axes), len(wrong.axes)) == (10 * right_rows, 10 * rows)
+    for part, expected in ((right, right_rows), (wrong, rows)):
+        assert [axes.get_ylim() for axes in part.axes] == [(pytest.approx(1.4 * expected), 0)] * bool(
+            expected
+        )
     assert figure.get_figheight() == pytest.approx(sum(1.6 * n or 0.4 for n in (right_rows, rows)))
-    shown = [axes for axes in wrong.axes if axes.images]
+    shown = [
+        (image, text) for axes in wrong.axes for image, text in zip(axes.images, axes.texts, strict=True)
+    ]
     assert len(shown) == min(mistakes, 30)
-    for axes, i in zip(shown, reversed(range(count)), strict=False):  # the most confident first
-        np.testing.assert_array_equal(axes.images[0].get_array(), images[i])
+    most_confident_first = reversed(range(count))
+    for place, ((image, text), i) in enumerate(zip(shown, most_confident_first, strict=False)):
+        np.testing.assert_array_equal(image.get_array(), images[i])
+        left, _, bottom, _ = image.get_extent()
+        assert (left, bottom) == pytest.approx((place % 10 + 0.05, 1.4 * (place // 10 + 1)))
         name, truth = dataset.class_names[1 - labels[i]], dataset.class_names[labels[i]]
-        assert axes.get_title() == f"{name} ({truth}) {confidence[i]:.0%}"
+        assert text.get_text() == f"{name} ({truth}) {confidence[i]:.0%}"
     assert ("no mistakes" in wrong._suptitle.get_text()) == (not mistakes)
     assert ("none" in right._suptitle.get_text()) == (mistakes == count)
