@@ -175,7 +175,7 @@ def descend_on_the_gradient_of_a_run(
         updates, state = optimizer.update(slope, state, log_rate)
         return optimizers.apply_updates(log_rate, updates), state, loss
 
-    log_rate = jnp.log(jnp.asarray(START))
+    log_rate = jnp.asarray(np.log(START), jnp.float32)
     state, visited = optimizer.init(log_rate), []
     for _ in range(DESCENT_STEPS):
         following, state, loss = step(log_rate, state, train, held_out)

@@ -18,6 +18,7 @@ import jax
 import jaxtyping
 import numpy as np
 import pytest
+from processes.xla_flags import OLD_FUSIONS
 
 from jaxnaive import data
 from jaxnaive.batches import Examples
@@ -42,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
+        if config.option.markexpr != "slow":  # the slow tests are compiled as a user's programs are
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {OLD_FUSIONS}"
     config.addinivalue_line("markers", "optimise(yes): whether XLA optimises the programs of the test")
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

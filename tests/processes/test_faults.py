@@ -238,7 +238,7 @@ def test_a_signal_finishes_the_epoch_saves_and_leaves(server, straight, tmp_path
 def test_a_signal_during_a_save_lets_it_finish(server, tmp_path, number):
     process = tiny(server, tmp_path, 50, "slow")
     wait_for_epoch(process, 1)
-    time.sleep(0.45)  # a save takes 0.9 s
+    time.sleep(0.3)  # a save takes 0.6 s
     process.send_signal(number)
     code, _, err = finish(process)
     assert code == 128 + number and "after epoch 2;" in err

@@ -2,7 +2,7 @@
 
 python tests/processes/tiny_run.py FOLDER EPOCHS [MODE]
 
-The modes: ``slow`` makes every fsync take 0.3 s; ``paused`` adds 5 ms to every epoch; with ``short-log`` no
+The modes: ``slow`` makes every fsync take 0.2 s; ``paused`` adds 5 ms to every epoch; with ``short-log`` no
 file can be longer than 1,500 bytes, which the log reaches first, and with ``no-room`` 700 after the first
 epoch, which leaves room for the log and none for a checkpoint; ``two-devices`` makes two devices of the CPU;
 ``naive`` saves as most scripts do, and is there to fail.
@@ -49,7 +49,7 @@ def main(folder, epochs, mode):
 def prepare(mode):
     if mode == "slow":
         fsync = os.fsync
-        os.fsync = lambda fd: time.sleep(0.3) or fsync(fd)
+        os.fsync = lambda fd: time.sleep(0.2) or fsync(fd)
     if mode == "short-log":
         limit_files(1500)
     if mode == "two-devices":
