@@ -45,32 +45,31 @@ def pytest_configure(config: pytest.Config) -> None:
         }
         if config.option.markexpr != "slow":  # the slow tests are compiled as a user's programs are
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {OLD_FUSIONS}"
-    config.addinivalue_line("markers", "optimise(yes): whether XLA optimises the programs of the test")
+    config.addinivalue_line("markers", "optimise: XLA optimises what the test compiles")
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @contextlib.contextmanager
-def optimised(yes: bool) -> Iterator[None]:
-    """Whether XLA optimises what is compiled inside; without it compiling takes a third of the time."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", not yes)
+def optimised() -> Iterator[None]:
+    """XLA optimises what is compiled inside."""
+    jax.config.update("jax_disable_most_optimizations", False)
     try:
         yield
     finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)
 def optimised_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test compiles mostly runs for a moment only, so a file can have the mark ``optimise(False)``.
+    """Most of what a test compiles runs for a moment only, so XLA optimises it only with ``optimise``.
 
-    Of these tests, the ones that train long or compare speeds have the mark ``optimise(True)``. The processes
-    that tests start are those of a user: optimised.
+    Tests that train long, compare speeds or compare with a process have this mark: processes are optimised.
     """
-    mark = request.node.get_closest_marker("optimise")
-    with optimised(mark.args[0] if mark else True):
+    marked = request.node.get_closest_marker("optimise") is not None
+    with optimised() if marked else contextlib.nullcontext():
         yield
 
 
@@ -78,6 +77,13 @@ def optimised_as_marked(request: pytest.FixtureRequest) -> Iterator[None]:
 def interruptible() -> None:
     """A shell starts what is in the background with SIGINT ignored, and this would be inherited."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def imported_objects_are_frozen() -> None:
+    """The garbage collector would scan them again and again: a twentieth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -108,7 +114,7 @@ def mnist_result(mnist: data.Dataset, tmp_path_factory: pytest.TempPathFactory) 
     from jaxnaive.job import Job
 
     folder = tmp_path_factory.mktemp("mnist") / "run"
-    with optimised(True):  # whoever asks for it first
+    with optimised():  # whoever asks for it first
         return folder, main(Options(job=Job(dataset="mnist"), out=folder))
 
 
@@ -178,7 +184,6 @@ def call(
         finally:  # what a process takes with it when it ends
             logger.handlers[:] = handlers
             atexit.unregister(gc.freeze)
-            gc.unfreeze()
         return Finished(int(code or 0), *capsys.readouterr())
 
     monkeypatch.setenv("COLUMNS", "100")

@@ -12,9 +12,6 @@ from jax import lax
 from jaxnaive import backprop, graph, jaxprs, layers, optimizers, training
 from jaxnaive.batches import Batch
 
-pytestmark = pytest.mark.optimise(False)
-
-
 # --- the book's and the notes' examples --------------------------------------------------------------
 
 

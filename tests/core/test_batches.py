@@ -8,8 +8,6 @@ import pytest
 from jaxnaive import batches
 from jaxnaive.batches import Examples
 
-pytestmark = pytest.mark.optimise(False)
-
 KEY = jax.random.key(0)
 SIZES = [
     (60_000, 128, 469, 96),

@@ -12,7 +12,7 @@ from jax import lax
 from jaxnaive import backprop, control_flow
 
 # One worker compiles the table, for all tests of it.
-pytestmark = [pytest.mark.xdist_group("control flow"), pytest.mark.optimise(False)]
+pytestmark = pytest.mark.xdist_group("control flow")
 
 RNG = np.random.default_rng(0)
 V = RNG.uniform(0.2, 0.9, 5)  # away from the kinks, and from the ends of every function's domain

@@ -13,7 +13,7 @@ from jaxnaive import ensembles, layers, losses, optimizers, training
 from jaxnaive.batches import Examples
 
 # One worker trains the grid, for all who look at it.
-pytestmark = [pytest.mark.xdist_group("ensembles"), pytest.mark.optimise(False)]
+pytestmark = pytest.mark.xdist_group("ensembles")
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 MODEL = layers.mlp(6, 8, 3)
@@ -140,14 +140,14 @@ def runs_at(*rates):
     return ensembles.sweep(losses_of_a_run, KEYS[jnp.array([0, 1, 1])], {"learning_rate": rates})
 
 
-@pytest.mark.optimise(True)  # the bits of the program that a user has
+@pytest.mark.optimise  # the bits of the program that a user has
 def test_equal_seeds_are_equal_runs():
     loss = runs_at(0.01, 0.1, 0.3).results
     np.testing.assert_array_equal(loss[:, 1], loss[:, 2])
     assert (loss[:, 0] != loss[:, 1]).any()
 
 
-@pytest.mark.optimise(True)
+@pytest.mark.optimise
 def test_s54_a_run_that_diverges_is_reported_and_the_others_are_the_same_bit_for_bit():
     well, wild = runs_at(0.01, 0.1, 0.3), runs_at(0.01, 1e30, 0.3)
     assert wild.diverged.tolist() == [[False] * 3, [True] * 3, [False] * 3]

@@ -12,8 +12,6 @@ from conftest import assert_trees_close
 from jaxnaive import geometry, layers
 from jaxnaive.geometry import Affine
 
-pytestmark = pytest.mark.optimise(False)
-
 KEY = jax.random.key(0)
 POINTS = jax.random.normal(KEY, (50, 2))
 LINEAR = {

@@ -9,8 +9,6 @@ from jax import lax
 from jaxnaive import graph, jaxprs, layers, losses
 from jaxnaive.graph import Constant, Input, Operation, Output
 
-pytestmark = pytest.mark.optimise(False)
-
 
 def two_layers(params, x, labels):
     """The notes' figure 2: dot, +, relu, dot, +, softmax, loss."""

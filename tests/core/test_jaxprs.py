@@ -4,13 +4,10 @@ import operator
 
 import jax
 import jax.numpy as jnp
-import pytest
 from jax import lax
 
 from jaxnaive import graph, jaxprs
 from jaxnaive.graph import Operation, Output
-
-pytestmark = pytest.mark.optimise(False)
 
 
 def test_calls_are_opened_or_kept_as_the_caller_says():

@@ -14,8 +14,6 @@ from conftest import assert_trees_close
 from jaxnaive import job, layers, losses, optimizers, training
 from jaxnaive.job import Job
 
-pytestmark = pytest.mark.optimise(False)
-
 SETTLED = Job("digits", (16, 12), "sgd", 0.1, "linear", 0.2, "float32", 2, 10, 3)
 
 

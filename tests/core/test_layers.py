@@ -7,8 +7,6 @@ import pytest
 
 from jaxnaive import layers
 
-pytestmark = pytest.mark.optimise(False)
-
 KEY = jax.random.key(0)
 NOTES = layers.sequential(
     layers.dense(784, 512, layers.relu, layers.naive_uniform),

@@ -8,8 +8,6 @@ import pytest
 
 from jaxnaive import layers, losses
 
-pytestmark = pytest.mark.optimise(False)
-
 LOGITS = 3 * jax.random.normal(jax.random.key(0), (128, 10))
 LABELS = jnp.asarray(np.random.default_rng(0).integers(0, 10, 128), jnp.int32)
 ONE_HOT = jax.nn.one_hot(LABELS, 10)

@@ -13,8 +13,6 @@ from core.compiling import quick_options
 from experiments import operations as experiment
 from jaxnaive import command, layers, operations
 
-pytestmark = pytest.mark.optimise(False)
-
 LENGTHS = (2, 3, 4, 5)
 SHAPES = [LENGTHS[:rank] for rank in range(5)]  # every rank to 4
 # Every shape that can be broadcast to (2, 3, 4, 5): its last axes, any of them shrunk to 1.
@@ -140,7 +138,7 @@ def test_s28_an_axis_of_length_0_stays_empty():
     assert operations.add(jnp.ones((3, 1)), jnp.ones(0)).shape == (3, 0)
 
 
-@pytest.mark.optimise(True)
+@pytest.mark.optimise
 def test_s28_compiled_no_copy_is_made():
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((512, 1024), (1024,))]
     memory = jax.jit(operations.add).lower(*arguments).compile().memory_analysis()

@@ -14,7 +14,7 @@ from jaxnaive import job, layers, optimizers, training
 from jaxnaive.batches import Batch
 
 # One worker descends with all optimizers, for the test of each.
-pytestmark = [pytest.mark.xdist_group("optimizers"), pytest.mark.optimise(False)]
+pytestmark = pytest.mark.xdist_group("optimizers")
 
 SCHEDULE = optax.linear_schedule(0.125, 0.0, 128)  # exact in float32
 PAIRS = {  # a row an optimizer: by hand, optax's

@@ -11,8 +11,6 @@ from processes.eight_devices import EPOCHS, KEY
 
 from jaxnaive import batches, training
 
-pytestmark = pytest.mark.optimise(False)
-
 epoch_table = jax.jit(training.epoch_table, static_argnums=(2, 3))
 take = jax.jit(batches.take, static_argnums=2)
 

@@ -13,7 +13,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jaxnaive import rules
 
 # One worker compiles each table, for all tests of it.
-pytestmark = [pytest.mark.xdist_group("rules"), pytest.mark.optimise(False)]
+pytestmark = pytest.mark.xdist_group("rules")
 
 RNG = np.random.default_rng(0)
 V = RNG.uniform(0.2, 0.9, 5)  # away from the kinks, and from the ends of every function's domain

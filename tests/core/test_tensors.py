@@ -11,8 +11,6 @@ from experiments import tensors as experiment
 from jaxnaive import batches, command, layers, optimizers, tensors, training
 from jaxnaive.batches import Examples
 
-pytestmark = pytest.mark.optimise(False)
-
 KEY = jax.random.key(0)
 MATRIX = [[5, 78, 2, 34, 0], [6, 79, 3, 35, 1], [7, 80, 4, 36, 2]]  # the book's
 IMAGES = np.random.default_rng(0).integers(0, 256, (200, 28, 28), np.uint8)

@@ -15,8 +15,6 @@ from jaxnaive import batches, layers, losses, optimizers, training
 from jaxnaive.batches import Examples
 from jaxnaive.training import Recipe
 
-pytestmark = pytest.mark.optimise(False)
-
 KEY = jax.random.key(0)
 
 

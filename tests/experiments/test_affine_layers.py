@@ -2,11 +2,7 @@
 
 import re
 
-import pytest
-
 from experiments import geometry
-
-pytestmark = pytest.mark.optimise(False)
 
 
 def test_s40_s41_affine_layers_learn_no_more_than_one_and_relu_makes_the_difference(tmp_path, capsys):

@@ -2,11 +2,7 @@
 
 import re
 
-import pytest
-
 from experiments import backpropagation
-
-pytestmark = pytest.mark.optimise(False)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

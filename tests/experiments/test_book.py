@@ -21,6 +21,7 @@ def check_run(mnist, capsys, epochs):
     return accuracy
 
 
+@pytest.mark.optimise
 @pytest.mark.xdist_group("mnist")
 def test_s91_s93_s95_the_first_two_epochs_are_the_published_ones(mnist, capsys, monkeypatch):
     monkeypatch.setattr(book, "EPOCHS", 2)
@@ -29,6 +30,7 @@ def test_s91_s93_s95_the_first_two_epochs_are_the_published_ones(mnist, capsys, 
 
 
 @pytest.mark.slow  # 20 seconds
+@pytest.mark.optimise
 @pytest.mark.xdist_group("mnist")
 def test_s91_s93_s95_the_notes_run_prints_the_notes_lines_and_the_published_losses(mnist, capsys):
     assert abs(check_run(mnist, capsys, 10) - 0.82) <= 0.01

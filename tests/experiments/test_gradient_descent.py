@@ -4,8 +4,6 @@ import pytest
 
 from experiments import gradient_descent
 
-pytestmark = pytest.mark.optimise(False)
-
 
 def test_s53_s54_s55_s56_three_regimes_and_three_regions(tmp_path, capsys):
     options = gradient_descent.Options(dataset="digits", hidden=16, epochs=2, seeds=2, out=tmp_path)

@@ -2,11 +2,8 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from experiments import manifold
-
-pytestmark = pytest.mark.optimise(False)
 
 
 def test_s41_s42_the_hidden_layers_uncrumple_what_no_line_separates(tmp_path, monkeypatch):

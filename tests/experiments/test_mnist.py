@@ -25,8 +25,6 @@ from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job
 from jaxnaive.pictures import plots
 
-pytestmark = pytest.mark.optimise(False)
-
 ROOT = Path(__file__).parent.parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
 TINY = ["--hidden", "16", "--epochs", "1", "--batch-size", "1442"]
@@ -267,7 +265,7 @@ def test_examples_of_any_shape_are_trained_on_and_drawn(tmp_path, monkeypatch, s
     assert (tmp_path / "predictions.png").read_bytes().startswith(PNG)
 
 
-@pytest.mark.optimise(True)
+@pytest.mark.optimise
 @pytest.mark.xdist_group("main job on digits")
 def test_with_bfloat16_products_it_learns_as_well_and_otherwise(no_pictures, main_job, tmp_path):
     own = Job(dataset="digits", precision="bfloat16")
@@ -340,7 +338,7 @@ def test_an_optimizer_of_optax_is_followed(no_pictures, digits, tmp_path):
         assert_trees_close(result.params, params, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.optimise(True)  # so that it takes the programs of the process out of the cache
+@pytest.mark.optimise  # so that it takes the programs of the process out of the cache
 @pytest.mark.xdist_group("main job on digits")
 def test_s48_a_run_stops_at_the_loss_it_is_told(no_pictures, main_job, tmp_path):
     result = mnist.main(mnist.Options(job=Job(dataset="digits"), stop_at_loss=0.5, out=tmp_path))
@@ -413,14 +411,14 @@ def accuracy(mnist, mnist_result):
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]  # each takes 5 seconds
 
 
-@pytest.mark.optimise(True)
+@pytest.mark.optimise
 @pytest.mark.xdist_group("mnist")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_s94_s96_the_main_job_reaches_98_percent_on_mnist(accuracy, seed):
     assert accuracy(seed) >= 0.98
 
 
-@pytest.mark.optimise(True)
+@pytest.mark.optimise
 @pytest.mark.xdist_group("mnist")
 @pytest.mark.parametrize(
     ("epochs", "tested", "trained"),

@@ -9,12 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import optimised
 
 from experiments import optimizers as experiment
 from jaxnaive import job
-
-pytestmark = pytest.mark.optimise(False)
 
 OPTIMIZERS = job.OPTIMIZERS
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -39,7 +36,7 @@ def shown(tmp_path_factory):
         part = getattr(experiment, name)
         return lambda out: parts.setdefault(name, part(out))
 
-    with pytest.MonkeyPatch.context() as patch, optimised(False), contextlib.redirect_stdout(printed):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.setattr(job, "OPTIMIZERS", {name: OPTIMIZERS[name] for name in ("sgd", "momentum", "adam")})
         patch.setattr(experiment, "VALLEY_STEPS", 6)
         patch.setattr(experiment, "RATES", (0.03, 0.1))

@@ -16,15 +16,7 @@ pytestmark = pytest.mark.xdist_group("pitfalls")  # one worker runs the experime
 
 
 @pytest.fixture(scope="module")
-def quickly_compiled():
-    """Compile quickly and run slowly: the trainings are so short that compiling takes most of the time."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="module")
-def result(quickly_compiled, tmp_path_factory):
+def result(tmp_path_factory):
     """What the experiment returns, and its folder."""
     out = tmp_path_factory.mktemp("pitfalls")
     jaxtyping.config.update("jaxtyping_disable", True)  # the annotations would refuse before the code does
@@ -101,7 +93,7 @@ def test_b3_to_b12_are_silent_in_jax_and_cost_accuracy(result, title, in_jax, in
 
 
 @jax.numpy_dtype_promotion("standard")
-def test_b10_every_epoch_has_the_stored_order_and_it_may_be_that_of_the_classes(quickly_compiled, digits):
+def test_b10_every_epoch_has_the_stored_order_and_it_may_be_that_of_the_classes(digits):
     run = pitfalls.without_bugs(pitfalls.Options(epochs=2, seeds=5), digits)
     first = run.epochs[0]
     assert not (first == run.epochs[1]).all(axis=(1, 2)).any()
@@ -138,7 +130,7 @@ def test_b5_b8_switches_of_jax_refuse_the_silent_ones():
 
 
 @jax.numpy_dtype_promotion("standard")  # as in the experiment, whose compiled programs serve here too
-def test_the_training_without_a_bug_is_that_of_jaxnaive(quickly_compiled, digits):
+def test_the_training_without_a_bug_is_that_of_jaxnaive(digits):
     run = pitfalls.without_bugs(pitfalls.Options(epochs=2, seeds=5), digits)
     rows = run.epochs[0]
     assert len(run.epochs) == 2 and rows.shape == (5, 144, 10)

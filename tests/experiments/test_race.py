@@ -81,6 +81,7 @@ def test_so_do_those_whose_backend_the_environment_of_the_process_decides(folder
     assert len(measured.epochs) == HYPERPARAMETERS.epochs
 
 
+@pytest.mark.optimise
 @pytest.mark.parametrize("name", ["jaxnaive", pytest.param("NumPy", marks=pytest.mark.slow)])
 def test_the_hyperparameters_for_all_reach_the_target_on_mnist(mnist, name):
     parts = (mnist.train.images, mnist.train.labels, mnist.test.images, mnist.test.labels)

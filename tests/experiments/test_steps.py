@@ -7,8 +7,6 @@ import pytest
 from experiments import steps
 from jaxnaive import command
 
-pytestmark = pytest.mark.optimise(False)
-
 
 def test_s50_the_four_steps_are_timed_one_by_one(capsys, monkeypatch):
     monkeypatch.setattr(steps, "LARGE", 512)  # the product of the real size takes most of the time

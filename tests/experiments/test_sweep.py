@@ -10,8 +10,6 @@ from experiments import sweep
 from jaxnaive import command
 from jaxnaive.runs import sweeps
 
-pytestmark = pytest.mark.optimise(False)
-
 
 def test_s54_s88_any_grid_from_the_command_line(tmp_path, capsys):
     options = sweep.Options(

@@ -4,13 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
 from jaxnaive import layers, optimizers, training
 from jaxnaive.disk import checkpoints
 from jaxnaive.runs import certificates
-
-pytestmark = pytest.mark.optimise(False)
 
 
 def recipe_with(optimizer):

@@ -16,8 +16,6 @@ from conftest import assert_trees_close
 from jaxnaive import job, layers, training
 from jaxnaive.disk import checkpoints, files
 
-pytestmark = pytest.mark.optimise(False)
-
 GOLDEN = Path(__file__).parent.parent / "golden"
 MODEL, SMALL = layers.mlp(64, 32, 10), layers.mlp(6, 4, 3)
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.int32(7)}

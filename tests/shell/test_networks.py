@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import optimised
 
 from experiments import mnist
 from jaxnaive import data, networks, runs, training
@@ -14,14 +13,12 @@ from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job
 from jaxnaive.pictures import plots
 
-pytestmark = pytest.mark.optimise(False)
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
     own = Job(dataset="digits", hidden=(8, 7), epochs=2, batch_size=100)
-    with pytest.MonkeyPatch.context() as patch, optimised(False):
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("curves", "predictions"):
             patch.setattr(plots, name, lambda *_: None)
         return out, mnist.main(mnist.Options(job=own, out=out))

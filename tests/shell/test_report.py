@@ -23,7 +23,6 @@ import pytest
 import safetensors.numpy
 import scipy.special
 import scipy.stats
-from conftest import optimised
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
@@ -36,10 +35,7 @@ from jaxnaive.pages import chart, data_urls, report, scores
 from jaxnaive.pictures import plots
 from jaxnaive.runs import timings
 
-pytestmark = [
-    pytest.mark.xdist_group("report"),  # one worker makes the runs
-    pytest.mark.optimise(False),
-]
+pytestmark = pytest.mark.xdist_group("report")  # one worker makes the runs
 DASH = "\N{EN DASH}"
 ROOT = Path(__file__).parent.parent.parent
 VOID = {"meta", "link", "br", "img", "path", "polygon", "polyline", "rect", "circle", "hr", "input"}
@@ -91,7 +87,7 @@ def folders(tmp_path_factory):
     """A run; and two made of it, that differ by their seed, and by their seed and optimizer."""
     folder = tmp_path_factory.mktemp("runs")
     job = Job("digits", (8,), learning_rate=0.1, epochs=2, batch_size=16)
-    with optimised(False), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("curves", "predictions"):
             patch.setattr(plots, name, lambda *_: None)
         experiment.main(experiment.Options(job=job, out=folder / "a", report=True))
@@ -134,8 +130,7 @@ def untrained(folder, dataset, hidden):
 
 @pytest.fixture(scope="module")
 def reports(folders, digits):
-    with optimised(False):
-        return [report.gather(networks.load(folder), digits) for folder in folders]
+    return [report.gather(networks.load(folder), digits) for folder in folders]
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,6 @@ from conftest import assert_trees_close
 from jaxnaive import job, layers, runs, training
 from jaxnaive.disk import checkpoints, files
 
-pytestmark = pytest.mark.optimise(False)
-
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.int32(7)}
 CONFIG = {"epochs": 4, "rate": 0.1}
 
