@@ -165,6 +165,8 @@ def test_s78_b3_a_wrong_number_of_features_or_layers_is_refused():
     params = model.init(KEY)
     with pytest.raises(ValueError, match=r"got 28 features an example, expected 784"):
         model.forward(params, jnp.ones((10_000, 28, 28)))  # the notes' test images, which were not reshaped
+    with pytest.raises(ValueError, match=r"got 785 features an example, expected 784"):
+        model.forward(params, jnp.ones((2, 785)))
     with pytest.raises(
         ValueError, match="parameters: got 1 of them, expected a tuple of 2, one for each layer"
     ):

@@ -84,6 +84,7 @@ MORE_NUMBERS = {
     "min": (jnp.minimum, V, V[::-1]),
     "max at a tie": (lambda x: jnp.maximum(x, 0.5), TIES),
     "clamp": (lax.clamp, np.full(5, 0.3), V, np.full(5, 0.6)),
+    "clamp, at its bounds": (lax.clamp, np.full(3, 0.3), np.array([0.3, 0.5, 0.6]), np.full(3, 0.6)),
     "clip by numbers": (lambda x: jnp.clip(x, -0.5, -0.3), W),
 }  # fmt: skip
 
