@@ -181,6 +181,7 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(at_home, call, tmp_p
         ("--dataset minst", "got 'minst', .* did you mean 'mnist'?"),
         ("--optimizer adamm", "optimizer: got 'adamm'"),
         ("--optimizer optax.clip", "optimizer: got 'optax.clip'"),
+        ("--optimizer optax.scale_by_schedule", "optimizer: got 'optax.scale_by_schedule'"),  # goes uphill
         ("--optimizer optax.linear_schedule", "optimizer: got 'optax.linear_schedule'"),
         ("--schedule cubic", "invalid choice 'cubic'"),
         ("--bacth-size 3", "--bacth-size"),
