@@ -22,6 +22,7 @@ from processes.xla_flags import OLD_FUSIONS
 
 from jaxnaive import data
 from jaxnaive.batches import Examples
+from jaxnaive.command import garbage
 from jaxnaive.data import downloads
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -43,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
-        if config.option.markexpr != "slow":  # the slow tests are compiled as a user's programs are
+        if config.option.markexpr != "slow":  # slow tests with the mark `optimise` compile as a user does
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {OLD_FUSIONS}"
     config.addinivalue_line("markers", "optimise: XLA optimises what the test compiles")
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
@@ -82,8 +83,7 @@ def interruptible() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def imported_objects_are_frozen() -> None:
     """The garbage collector would scan them again and again: a twentieth of the time of all tests."""
-    gc.collect()
-    gc.freeze()
+    garbage.freeze_imported_objects()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import assert_trees_close
-from core.compiling import quick_options
 
 from jaxnaive import backprop, graph, jaxprs
 
@@ -73,7 +72,7 @@ def together(functions: Mapping[str, Callable[..., Any]], args: Any) -> dict[str
                 errors[name] = error
         return results
 
-    return jax.jit(all_of_them, compiler_options=quick_options())(args) | errors
+    return jax.jit(all_of_them)(args) | errors
 
 
 def arguments(table: Table) -> dict[str, tuple[Any, ...]]:

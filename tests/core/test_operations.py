@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from core.compiling import quick_options
 
 from experiments import operations as experiment
 from jaxnaive import command, layers, operations
@@ -89,7 +88,7 @@ def sums():
     """Of an array of each shape with one of its own and each later shape, so each pair once."""
     arrays = {shape: (random(shape), random(shape) + 1) for shape in PARTS}
 
-    @functools.partial(jax.jit, compiler_options=quick_options())
+    @jax.jit
     def add_all(arrays):
         return [[operations.add(x, y) for _, y in arrays[place:]] for place, (x, _) in enumerate(arrays)]
 
