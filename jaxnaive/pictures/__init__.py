@@ -1,11 +1,15 @@
 """Figures, and how they are saved. matplotlib is imported when the first one is drawn."""
 
 import io
+import itertools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxnaive.disk import files
+
+_numbers = itertools.count(1)  # of the figures that a script shows
 
 
 def new(width: float, height: float) -> Any:
@@ -60,3 +64,21 @@ def image(figure: Any, dpi: int, colors: int) -> Any:
     with io.BytesIO() as buffer:
         figure.savefig(buffer, dpi=dpi, format="png")
         return Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+
+
+def show(figure: Any) -> None:
+    """Show a figure below the cell of a notebook; a script saves it in ``runs/lessons`` and says so."""
+    if in_notebook():
+        from IPython.display import display
+
+        display(image(figure, dpi=144, colors=128))
+    else:
+        path = Path("runs/lessons") / f"{Path(sys.argv[0]).stem}-{next(_numbers)}.png"
+        files.make_folder(path.parent)
+        save(figure, path)
+        print(f"saved {path}")
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    return "ipykernel" in sys.modules

@@ -1,0 +1,26 @@
+"""What a reader plays with in a page: a toy has a name, which the JavaScript of the page knows, and numbers."""
+
+from typing import Any
+
+from jaxnaive import pictures
+
+MIME = "application/vnd.jaxnaive.toy+json"
+NAMES = ("graph", "shapes", "plane", "ball", "manifold", "rates", "pad")
+
+
+def play(name: str, **numbers: Any) -> None:
+    """Put a toy below the cell of a notebook: the page shows it, and everything else says where it is.
+
+    Args:
+      name: one of :data:`NAMES`.
+      numbers: what the toy is fed; JSON can hold it.
+    """
+    if name not in NAMES:
+        raise ValueError(f"toy: got {name!r}, expected one of {', '.join(NAMES)}")
+    words = f"(to play with, in the page that experiments/notes.py makes: {name})"
+    if not pictures.in_notebook():
+        print(words)
+        return
+    from IPython.display import display
+
+    display({"text/plain": words, MIME: {"name": name, "numbers": numbers}}, raw=True)
