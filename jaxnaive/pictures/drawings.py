@@ -14,11 +14,34 @@ Number = int | float
 COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
 
 
-def slices(path: Path, images: np.ndarray, size: int) -> None:
+def ranks(tensors: Sequence[np.ndarray]) -> Any:
+    """Tensors of ranks 0 to 3 as boxes: matrices lie behind one another, the first one in front.
+
+    Args:
+      tensors: of integers, in the figure's order.
+    """
+    figure = pictures.new(11.0, 2.8)
+    axes, left = _boxes_axes(figure), 0.0
+    for x in tensors:
+        layers = x.reshape((-1, *(1, 1, *x.shape)[-2:])) if x.ndim < 3 else x
+        depth, rows, columns = layers.shape
+        shift = 0.45 * (depth - 1)
+        for n in reversed(range(depth)):
+            colour = ("tab:blue", "#8fb9dc", "#d6e6f3")[min(n, 2)]
+            corner = (left + 0.45 * n, 2 - rows / 2 + shift / 2 - 0.45 * n)
+            _boxes(axes, corner, layers[n], np.full((rows, columns), colour, object), height=depth - n)
+        middle = left + (columns + shift) / 2
+        axes.text(middle, -0.85, f"rank {x.ndim}", fontsize=13, ha="center", weight="bold")
+        axes.text(middle, -0.25, f"{x.shape}", fontsize=12, ha="center")
+        left += columns + shift + 1.4
+    axes.set(xlim=(-0.6, left - 0.8), ylim=(4.1, -1.3))
+    return figure
+
+
+def slices(images: np.ndarray, size: int) -> Any:
     """Three slices of ``[samples, height, width]``: 90 of the samples, a corner of each, and its centre.
 
     Args:
-      path: the PNG file to write.
       images: 90 of them, in the figure's order.
       size: of the corner and the centre, in pixels.
     """
@@ -45,7 +68,7 @@ def slices(path: Path, images: np.ndarray, size: int) -> None:
     for axes in (all_of_them, corner, middle):
         axes.axis("off")
         axes.set_anchor("N")
-    pictures.save(figure, path)
+    return figure
 
 
 def dot_product(path: Path, x: np.ndarray, y: np.ndarray) -> None:
@@ -121,14 +144,18 @@ def broadcasting(path: Path, x: np.ndarray, y: np.ndarray) -> None:
     pictures.save(figure, path)
 
 
-def _boxes(axes: Any, corner: tuple[Number, Number], values: np.ndarray, colours: np.ndarray) -> None:
+def _boxes(
+    axes: Any, corner: tuple[Number, Number], values: np.ndarray, colours: np.ndarray, height: Number = 1
+) -> None:
+    """A box for each entry; what has a larger ``height`` is in front."""
     for (row, column), value in np.ndenumerate(values):
         x, y, colour = corner[0] + column, corner[1] + row, colours[row, column]
         strong = str(colour).startswith("tab:")
-        axes.add_patch(_rectangle((x, y), 1, 1, facecolor=colour, edgecolor="0.35", linewidth=0.8))
-        axes.text(
-            x + 0.5, y + 0.5, value, ha="center", va="center", fontsize=14, color="white" if strong else "0.2"
+        axes.add_patch(
+            _rectangle((x, y), 1, 1, facecolor=colour, edgecolor="0.35", linewidth=0.8, zorder=height)
         )
+        centred = {"ha": "center", "va": "center", "color": "white" if strong else "0.2"}
+        axes.text(x + 0.5, y + 0.5, value, fontsize=14, zorder=height, **centred)
 
 
 def _boxes_axes(figure: Any) -> Any:

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import tensors as experiment
-from jaxnaive import batches, command, layers, optimizers, tensors, training
+from jaxnaive import batches, layers, optimizers, tensors, training
 from jaxnaive.batches import Examples
 
 KEY = jax.random.key(0)
@@ -191,9 +190,10 @@ def test_s17_after_vmap_axis_0_need_not_be_the_samples():
 
 
 def test_s17_every_kind_of_data_has_a_name_for_each_axis_and_the_samples_first():
-    descriptions = experiment.describe_kinds("pictures", IMAGES)
-    assert all(descriptions[kind].axes[0] == "samples" for kind in tensors.AXES)
-    assert [descriptions[kind].rank for kind in tensors.AXES] == [2, 3, 2, 4, 5]
+    make = (tensors.vectors, tensors.time_series, tensors.text, tensors.images, tensors.video)
+    for function, (kind, axes) in zip(make, tensors.AXES.items(), strict=True):
+        assert function.__name__ == kind.replace(" ", "_") and axes[0] == "samples"
+        assert tensors.describe(jax.eval_shape(function, KEY), axes).rank == len(axes)
 
 
 def test_s19_people_as_vectors_and_a_network_learns_from_them_unchanged():
@@ -264,32 +264,3 @@ def test_data_depends_on_the_key_alone():
         first, again, other = (np.asarray(jax.jit(make)(jax.random.key(seed))) for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, again)
         assert (first != other).any()
-
-
-# --- the experiment ----------------------------------------------------------------------------------
-
-
-def test_the_experiment_prints_its_tables_and_draws_the_slices(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    kinds = experiment.main(experiment.Options(dataset="digits", out=tmp_path / "out"))
-    assert kinds["digits"].shape == (1442, 8, 8)
-    printed = capsys.readouterr().out
-    for line in (
-        r"video +5 +\(4, 240, 144, 256, 3\) +samples, frames, height, width, channels +uint8 +106,168,320",
-        r"x\[:, 2:-2, 2:-2\] +\(1442, 4, 4\) +centre",
-        r"x\[8:12\] / dynamic_slice\(x, 8, 4\) +\[8 9\] +\[6 7 8 9\]",
-        r"x\[\[3, 12\]\] +IndexError +\[3 9\]",
-        r"array\(\[0.1\]\).dtype +float64 +float32",
-        r"array\(\['cat', 'dog'\]\).dtype +<U3 +TypeError",
-    ):
-        assert re.search(rf"^{line}$", printed, re.MULTILINE), line
-    picture = (tmp_path / "out" / "slices.png").read_bytes()
-    assert picture.startswith(b"\x89PNG") and len(picture) < 150_000
-
-
-def test_the_experiment_refuses_what_is_no_pictures(tmp_path):
-    with pytest.raises(command.UsageError, match="did you mean 'mnist'"):
-        experiment.main(experiment.Options(dataset="minst", out=tmp_path))
-    np.savez(tmp_path / "my.npz", images=np.random.default_rng(0).random((200, 4)), labels=np.arange(200) % 2)
-    with pytest.raises(ValueError, match=r"got images of shape \(\d+, 4\), expected 100 grey pictures"):
-        experiment.main(experiment.Options(dataset=str(tmp_path / "my.npz"), out=tmp_path))

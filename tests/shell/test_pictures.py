@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxnaive import data, jaxprs, pictures
-from jaxnaive.pictures import diagrams, plots
+from jaxnaive.pictures import diagrams, drawings, plots
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
@@ -105,3 +105,24 @@ def test_there_are_as_many_rows_as_mistakes_need(figures, mistakes, rows):
         assert text.get_text() == f"{name} ({truth}) {confidence[i]:.0%}"
     assert ("no mistakes" in wrong._suptitle.get_text()) == (not mistakes)
     assert ("none" in right._suptitle.get_text()) == (mistakes == count)
+
+
+def drawn(figure):
+    """All that is written in a figure."""
+    return [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts) if text.get_text()]
+
+
+def test_s01_s06_a_box_for_each_entry_of_a_tensor():
+    cube = np.arange(24).reshape(2, 3, 4)
+    figure = drawings.ranks([np.array(7), cube])
+    assert sorted(drawn(figure)) == sorted(["7", *map(str, range(24)), "rank 0", "()", "rank 3", "(2, 3, 4)"])
+    front, back = (
+        next(box for box in figure.axes[0].texts if box.get_text() == entry) for entry in ("0", "12")
+    )
+    assert front.get_zorder() > back.get_zorder()
+
+
+def test_s14_s15_s16_slices_are_drawn_with_the_code_that_takes_them():
+    images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), np.uint8)
+    titles = drawn(drawings.slices(images, 4))
+    assert titles == ["x[10:100]\nimages 10 to 99", "x[:, 4:, 4:]\nbottom right", "x[:, 2:-2, 2:-2]\ncentre"]
