@@ -71,11 +71,10 @@ def slices(images: np.ndarray, size: int) -> Any:
     return figure
 
 
-def dot_product(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+def dot_product(x: np.ndarray, y: np.ndarray) -> Any:
     """Two matrices of integers and their product as boxes: an entry is a row of one by a column of the other.
 
     Args:
-      path: the PNG file to write.
       x: on the left.
       y: above the product.
     """
@@ -104,14 +103,13 @@ def dot_product(path: Path, x: np.ndarray, y: np.ndarray) -> None:
     axes.text(0, inner / 2 - 0.4, f"row {i} . column {j}", fontsize=13)
     axes.text(0, inner / 2 + 0.2, f"{terms} = {x[i] @ y[:, j]}", fontsize=13)
     axes.set(xlim=(-0.15, right + columns + 0.15), ylim=(below + rows + 0.8, -0.75))
-    pictures.save(figure, path)
+    return figure
 
 
-def broadcasting(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+def broadcasting(x: np.ndarray, y: np.ndarray) -> Any:
     """A matrix plus a vector as boxes: ``y`` gets an axis, is repeated along it, and is added to ``x``.
 
     Args:
-      path: the PNG file to write.
       x: a matrix of integers.
       y: a vector as long as its rows.
     """
@@ -141,7 +139,30 @@ def broadcasting(path: Path, x: np.ndarray, y: np.ndarray) -> None:
     for n in (1, 2):
         axes.text(n * step - 0.25, middle, "axis 0", rotation=90, **grey)
     axes.set(xlim=(-0.2, 4 * step + columns + 0.2), ylim=(rows + 0.5, -1.4))
-    pictures.save(figure, path)
+    return figure
+
+
+def rearranged(x: np.ndarray, tables: dict[str, np.ndarray]) -> Any:
+    """A matrix and others with the same entries; the entries of a row of the first have one colour.
+
+    Args:
+      x: of at most four rows, no entry twice.
+      tables: matrices by their titles, in the figure's order.
+    """
+    figure = pictures.new(8.5, 2.9)
+    axes, left = _boxes_axes(figure), 0.0
+    colour_of = {entry: COLORS[row] for (row, _), entry in np.ndenumerate(x)}
+    for title, values in tables.items():
+        rows, columns = values.shape
+        colours = np.vectorize(colour_of.get, otypes=[object])(values)
+        _boxes(axes, (left, 0), values, colours)
+        axes.text(left, -0.8, title, fontsize=13, weight="bold")
+        axes.text(left, -0.25, f"{values.shape}", fontsize=12)
+        order = " ".join(map(str, values.ravel()))
+        axes.text(left, rows + 0.6, f"row by row: {order}", fontsize=11, color="0.4")
+        left += max(columns, 3) + 1.2
+    axes.set(xlim=(-0.1, left - 0.4), ylim=(x.shape[0] + 0.9, -1.3))
+    return figure
 
 
 def _boxes(

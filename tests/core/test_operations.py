@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import operations as experiment
-from jaxnaive import command, layers, operations
+from jaxnaive import layers, operations
 
 LENGTHS = (2, 3, 4, 5)
 SHAPES = [LENGTHS[:rank] for rank in range(5)]  # every rank to 4
@@ -314,23 +313,3 @@ def test_all_of_them_have_gradients():
 
     for a, b in zip(*(jax.jit(jax.grad(f, argnums=(0, 1)))(x, y) for f in (ours, theirs)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
-
-
-# --- the experiment ----------------------------------------------------------------------------------
-
-
-def test_s27_s31_the_experiment_times_loops_and_draws_dot_and_broadcasting(tmp_path, capsys):
-    costs = experiment.main(experiment.Options(repeats=1, out=tmp_path))
-    assert costs["matrix . matrix"].loop > 20 * costs["matrix . matrix"].lifted
-    printed = capsys.readouterr().out
-    assert re.search(r"^matrix \. matrix -> matrix +\(2, 3\) \. \(3, 4\) +\(2, 4\)$", printed, re.MULTILINE)
-    assert re.search(r"^relu\(x \+ y\) .* [\d,]+ x$", printed, re.MULTILINE)
-    for name in ("dot.png", "broadcasting.png"):
-        picture = (tmp_path / name).read_bytes()
-        assert picture.startswith(b"\x89PNG") and len(picture) < 150_000
-
-
-def test_the_experiment_refuses_to_measure_nothing(tmp_path):
-    with pytest.raises(command.UsageError, match="repeats: got 0, expected 1 or more"):
-        experiment.main(experiment.Options(repeats=0, out=tmp_path / "out"))
-    assert not (tmp_path / "out").exists()

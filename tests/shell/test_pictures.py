@@ -126,3 +126,28 @@ def test_s14_s15_s16_slices_are_drawn_with_the_code_that_takes_them():
     images = np.random.default_rng(0).integers(0, 256, (90, 8, 8), np.uint8)
     titles = drawn(drawings.slices(images, 4))
     assert titles == ["x[10:100]\nimages 10 to 99", "x[:, 4:, 4:]\nbottom right", "x[:, 2:-2, 2:-2]\ncentre"]
+
+
+def test_s28_broadcasting_is_drawn_with_the_shape_of_each_step():
+    texts = drawn(drawings.broadcasting(np.arange(1, 13).reshape(4, 3), np.array([10, 20, 30])))
+    assert [text for text in texts if text.startswith("(")] == [
+        "(3,)",
+        "(1, 3)",
+        "(4, 3)",
+        "(4, 3)",
+        "(4, 3)",
+    ]
+    assert texts.count("30") == 1 + 1 + 4 and texts.count("42") == 1  # y, with an axis, repeated; 12 + 30
+
+
+def test_s31_the_dot_product_is_drawn_with_a_row_and_a_column_and_the_sum_of_their_products():
+    x, y = np.array([[1, 2], [3, 4]]), np.array([[5, 6, 7], [8, 9, 1]])
+    texts = drawn(drawings.dot_product(x, y))
+    assert "x . y: (2, 3)" in texts and "row 1 . column 1" in texts
+    assert "3·6 + 4·9 = 54" in texts and "54" in texts
+
+
+def test_s33_a_transpose_is_drawn_with_the_order_that_it_changes():
+    x = np.arange(6).reshape(3, 2)
+    texts = drawn(drawings.rearranged(x, {"reshaped": x.reshape(2, 3), "transposed": x.T}))
+    assert "row by row: 0 1 2 3 4 5" in texts and "row by row: 0 2 4 1 3 5" in texts
