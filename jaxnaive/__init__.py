@@ -7,6 +7,7 @@ it is where those live. In reading order:
 - a function as data, and backpropagation: ``graph``, ``jaxprs``, ``rules``, ``control_flow``, ``backprop``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
 - what makes it faster, and what to train as plain data: ``products``, ``job``;
+- what a slope promises, and ways downhill: ``descent``;
 - many runs as one program: ``ensembles``, ``statistics``, ``parallel``;
 - the shell: ``disk``, ``data``, ``runs``, ``networks``, ``pictures``, ``pages``, ``command``.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         command,
         control_flow,
         data,
+        descent,
         disk,
         ensembles,
         geometry,

@@ -6,7 +6,7 @@ the next state. Nothing is changed in place.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ class Optimizer(NamedTuple):
     update: Callable[..., tuple[Any, Any]]  # grads, state, params -> updates, state
 
 
+@runtime_checkable
 class AnyOptimizer(Protocol):
     """An :class:`Optimizer`, or an ``optax.GradientTransformation``."""
 

@@ -1,4 +1,4 @@
-"""What a reader plays with in a page: a toy has a name, which the JavaScript of the page knows, and numbers."""
+"""What a reader plays with in a page: a toy has a name, which the page's JavaScript knows, and numbers."""
 
 from typing import Any
 

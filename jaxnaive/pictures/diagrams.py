@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from jaxnaive import pictures
-from jaxnaive.graph import Graph, Input, Operation, label, shown_nodes, type_of
+from jaxnaive.graph import Graph, Input, Operation, Values, label, operands_of, shown_nodes, type_of
 from jaxnaive.pictures import layout
 from jaxnaive.pictures.layout import COMMUTATIVE, Edge
 
@@ -54,16 +54,14 @@ class Drawing(NamedTuple):
 
 
 def draw(
-    paths: Sequence[Path],
     graph: Graph,
     texts: Callable[[int, int], EdgeText] | None = None,
     title: str = "",
     to_the_right: bool = False,
-) -> None:
-    """Draw a graph: arguments rounded, operations square, the results with a thick border.
+) -> Any:
+    """A figure of a graph: arguments rounded, operations square, the results with a thick border.
 
     Args:
-      paths: the files to write, PNG or SVG.
       graph: to draw; numbers among the operands are written into the operations.
       texts: what to write where an edge arrives, by node and operand. Default: the shape of the value.
       title: what the picture shows.
@@ -80,12 +78,39 @@ def draw(
         for place in names
     }
     drawing = _arrange(graph, names, arriving, TO_THE_RIGHT if to_the_right else DOWNWARDS)
-    figure, axes = _canvas(drawing, title)
+    figure, axes = _canvas(drawing, arriving, title)
     for place, name in names.items():
         _draw_node(axes, drawing, graph, place, name)
         _draw_edges(axes, drawing, graph, place, arriving[place])
-    for path in paths:
-        pictures.save(figure, path)
+    return figure
+
+
+def numbers(
+    graph: Graph, values: Values, gradients: Mapping[tuple[int, int], Array]
+) -> Callable[[int, int], EdgeText]:
+    """Texts for :func:`draw`: of every edge the value, and how fast the result of the graph grows with it.
+
+    Args:
+      graph: of a function.
+      values: of its nodes, from :func:`jaxnaive.graph.evaluate`.
+      gradients: of its edges, from :func:`jaxnaive.backprop.backward`.
+    """
+
+    def text(node: int, slot: int) -> EdgeText:
+        value, gradient = operands_of(graph.nodes[node], values)[slot], gradients.get((node, slot))
+        return EdgeText(summary(value), "" if gradient is None else summary(gradient))
+
+    return text
+
+
+def summary(array: ArrayLike) -> str:
+    """Mean and standard deviation of an array, or the number that all of it is.
+
+    >>> summary(np.array([1.0, 3.0])), summary(2.0)
+    ('2.0e+00 ± 1e+00', '2')
+    """
+    array = np.asarray(array, np.float64)
+    return f"{array.mean():.1e} ± {array.std():.0e}" if array.std() else f"{array.mean():.3g}"
 
 
 def _arrange(
@@ -124,9 +149,14 @@ def _text_size(texts: Sequence[EdgeText]) -> Vector:
     return np.array([width, height])
 
 
-def _canvas(drawing: Drawing, title: str) -> tuple[Any, Any]:
-    """An empty figure, an inch for an inch, with room for all boxes, bends and the title."""
+def _canvas(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]], title: str) -> tuple[Any, Any]:
+    """An empty figure, an inch for an inch, with room for all boxes, bends, texts and the title."""
     corners = [
+        *(  # where the text of a node's last edge ends
+            drawing.centres[place] + drawing.port_gap * (len(texts) + 1) / 2 * drawing.direction.across
+            for place, texts in arriving.items()
+            if texts
+        ),
         *(
             drawing.centres[place] + sign * box / 2
             for place, box in drawing.boxes.items()

@@ -96,19 +96,6 @@ def test_s65_derivatives_known_by_heart():
     assert backprop.grad(backprop.grad(lambda t: 4.9 * t**2))(2.0) == pytest.approx(9.8)
 
 
-def test_s52_what_the_slope_leaves_out_is_half_the_curvature_times_the_square_of_the_step(x64):
-    from experiments import backpropagation
-
-    def bowl(x):  # its second derivative is 3 everywhere
-        return 1.5 * jnp.sum(x**2) + jnp.sum(x)
-
-    rows, curvature = backpropagation.promises(bowl, jnp.array([2.0, -1.0]))
-    assert curvature == pytest.approx(3)
-    for step, promised, came in rows:
-        assert promised == pytest.approx(-step * np.hypot(7, -2))
-        assert (came - promised) / step**2 == pytest.approx(1.5, rel=1e-4)
-
-
 # --- on networks -------------------------------------------------------------------------------------
 
 BY_JAX = training.Recipe(layers.mlp(784, 512, 10), optimizers.nesterov(0.1), batch_size=128)

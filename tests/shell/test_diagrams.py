@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnaive import graph, jaxprs, layers, optimizers, training
+from jaxnaive import backprop, graph, jaxprs, layers, optimizers, pictures, training
 from jaxnaive.batches import Batch
 from jaxnaive.pictures import diagrams, layout
 
@@ -79,7 +79,9 @@ def test_png_and_svg_are_written_and_the_svg_has_all_the_words(tmp_path, to_the_
     def text(node, slot):
         return diagrams.EdgeText(f"value {node} {slot}", f"gradient {node} {slot}")
 
-    diagrams.draw([png, svg], traced, text, "a title", to_the_right)
+    figure = diagrams.draw(traced, text, "a title", to_the_right)
+    for path in (png, svg):
+        pictures.save(figure, path)
     assert png.read_bytes().startswith(b"\x89PNG")
     words = svg.read_text()
     for word in ("a title", "sin", "mul", "add(_, 2)", "value 3 0", "gradient 2 1"):
@@ -93,10 +95,18 @@ def test_a_picture_is_the_same_every_time(tmp_path, traced_loss):
     for kind in ("png", "svg"):
         paths = [tmp_path / f"{name}.{kind}" for name in ("one", "two")]
         for path in paths:
-            diagrams.draw([path], traced)
+            pictures.save(diagrams.draw(traced), path)
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_function_that_does_nothing_can_be_drawn(tmp_path):
-    diagrams.draw([tmp_path / "nothing.png"], jaxprs.trace(lambda x: x, 1.0))
-    assert (tmp_path / "nothing.png").exists()
+    figure = diagrams.draw(jaxprs.trace(lambda x: x, 1.0))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["", "x"]
+
+
+def test_the_numbers_on_the_edges_are_the_values_and_the_gradients():
+    traced = jaxprs.trace(lambda x, w: x * w + jnp.ones(2).sum(), 2.0, 3.0)
+    values = graph.evaluate(traced, 2.0, 3.0)
+    text = diagrams.numbers(traced, values, backprop.backward(traced, values, [1.0]).edges)
+    place = [node.name for node in traced.nodes].index("mul")
+    assert [text(place, slot) for slot in (0, 1)] == [("2", "3"), ("3", "2")]

@@ -30,7 +30,7 @@ DRAW = {
     "learning_rates": lambda: plots.learning_rates(PATH, NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, LONG),
     "descent": lambda: plots.descent(PATH, *[NUMBERS] * 4),
     "seen": lambda: plots.seen(PATH, np.ones((9, 9)), IMAGE, np.array([0.2, 0.8]), ["a", LONG[:60]]),
-    "diagram": lambda: diagrams.draw([PATH], jaxprs.trace(jnp.sin, 1.0), title=LONG.upper()),
+    "diagram": lambda: pictures.save(diagrams.draw(jaxprs.trace(jnp.sin, 1.0), title=LONG.upper()), PATH),
 }
 IMAGE = np.ones((28, 28), np.uint8)
 
