@@ -1,7 +1,6 @@
 """The drawing pad, in a browser without a screen: the network's own numbers, and digits by hand."""
 
 import base64
-import shutil
 from itertools import pairwise
 
 import jax.numpy as jnp
@@ -22,27 +21,6 @@ STYLES = {  # size, and corner, in the pad
     "other, small in a corner": (OTHER, 0.4, 0.55, 0.05),
 }
 RECOGNISED = 27  # of 30
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for name in (
-        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-sync", "no-first-run",
-        "disable-background-networking", "disable-component-update", "window-size=1280,1000",
-        f"user-data-dir={tmp_path_factory.mktemp('browser')}",
-    ):  # fmt: skip
-        options.add_argument(f"--{name}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # The driver is given, so that none is looked for or downloaded.
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,27 @@
+"""What the tests of pages share: a browser."""
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser without a screen, that writes down what its console says."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for name in (
+        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-sync", "no-first-run",
+        "disable-background-networking", "disable-component-update", "window-size=1280,1000",
+        f"user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):  # fmt: skip
+        options.add_argument(f"--{name}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # The driver is given, so that none is looked for or downloaded.
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    yield browser
+    browser.quit()
