@@ -3,6 +3,7 @@
    empty element from the numbers that the lesson gave it; its other members are pure functions, for the tests. */
 const jaxnaive = (() => {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let choices = 0; // groups of radio buttons so far; each has a name of its own
 
   /* An element. Attributes that begin with "on" are listeners; children are elements or strings. */
   function make(tag, attributes = {}, ...children) {
@@ -43,6 +44,83 @@ const jaxnaive = (() => {
 
   function button(label, click) {
     return make("button", { type: "button", onclick: click }, label);
+  }
+
+  /* One of several: `options` are pairs of a value and its words. */
+  function radios({ label, options, value, change }) {
+    const name = `choice-${(choices += 1)}`;
+    const inputs = options.map(([option, text]) => {
+      const checked = option === value;
+      const input = make("input", { type: "radio", name, checked, onchange: () => change(option) });
+      return [option, input, make("label", {}, input, text)];
+    });
+    const element = make("fieldset", { class: "radios" }, make("legend", {}, label), ...inputs.map((one) => one[2]));
+    const set = (option) => inputs.forEach(([other, input]) => (input.checked = other === option));
+    return { element, set };
+  }
+
+  function checkbox(label, checked, change) {
+    const input = make("input", { type: "checkbox", checked, onchange: () => change(input.checked) });
+    return { element: make("label", { class: "checkbox" }, input, label), input };
+  }
+
+  /* The patch of colour by which a line of a picture is known in a table. */
+  function swatch(name) {
+    return make("span", { class: "swatch", style: `background: ${name.startsWith("#") ? name : `var(--${name})`}` });
+  }
+
+  /* Build a toy; if `build` throws, the element says in one line what was wrong. */
+  function guard(element, build) {
+    try {
+      build();
+    } catch (error) {
+      element.append(make("p", { class: "wrong", role: "alert" }, error.message));
+    }
+  }
+
+  /* A number in a few characters. */
+  function short(x) {
+    const small = x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e5);
+    return small ? x.toExponential(1) : String(Number(x.toPrecision(3)));
+  }
+
+  /* About `count` round numbers between two. */
+  function ticks(from, to, count = 5) {
+    const raw = (to - from) / count, power = 10 ** Math.floor(Math.log10(raw));
+    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
+    const first = Math.ceil(from / step);
+    return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+  }
+
+  /* Draw a grid with numbers; the result turns values into places. A logarithmic axis has `log: true`. */
+  function frame(context, width, height, color, x, y) {
+    const left = 42, right = 10, top = 10, bottom = 24;
+    const scale = ({ from, to, log }, start, end) => {
+      const [a, b] = log ? [Math.log10(from), Math.log10(to)] : [from, to];
+      return (value) => start + (end - start) * ((log ? Math.log10(value) : value) - a) / (b - a);
+    };
+    const place = { x: scale(x, left, width - right), y: scale(y, height - bottom, top) };
+    const marks = (axis, count) => !axis.log ? ticks(axis.from, axis.to, count)
+      : ticks(Math.log10(axis.from), Math.log10(axis.to), count).filter(Number.isInteger).map((power) => 10 ** power);
+    Object.assign(context, { strokeStyle: color.faint, fillStyle: color.ink, lineWidth: 1, textBaseline: "middle" });
+    const line = (...points) => {
+      context.beginPath();
+      points.forEach((point) => context.lineTo(...point));
+      context.globalAlpha = 0.45;
+      context.stroke();
+      context.globalAlpha = 1;
+    };
+    context.textAlign = "center";
+    for (const mark of marks(x, width / 90)) {
+      line([place.x(mark), top], [place.x(mark), height - bottom]);
+      context.fillText(short(mark), place.x(mark), height - bottom / 2);
+    }
+    context.textAlign = "right";
+    for (const mark of marks(y, height / 50)) {
+      line([left, place.y(mark)], [width - right, place.y(mark)]);
+      context.fillText(short(mark), left - 6, place.y(mark));
+    }
+    return { ...place, left, right: width - right, top, bottom: height - bottom };
   }
 
   /* A line that a screen reader speaks when it changes: what the picture shows, in words and numbers. */
@@ -98,5 +176,8 @@ const jaxnaive = (() => {
   }
 
   const toys = {};
-  return { toys, make, words, slider, button, said, canvas, colors, animate, start, still };
+  return {
+    toys, make, words, slider, radios, checkbox, swatch, button, said, guard, canvas, colors, short, ticks, frame,
+    animate, start, still,
+  };
 })();
