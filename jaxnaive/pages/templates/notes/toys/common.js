@@ -89,7 +89,8 @@ const jaxnaive = (() => {
     const raw = (to - from) / count, power = 10 ** Math.floor(Math.log10(raw));
     const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
     const first = Math.ceil(from / step);
-    return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+    const length = Math.floor(to / step + 1e-9) - first + 1;
+    return Array.from({ length }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
   /* Draw a grid with numbers; the result turns values into places. A logarithmic axis has `log: true`. */
@@ -123,17 +124,24 @@ const jaxnaive = (() => {
     return { ...place, left, right: width - right, top, bottom: height - bottom };
   }
 
+  /* A table of numbers: words for its columns, and for each row the words of its head and its cells. */
+  function table(columns, rows) {
+    const head = make("tr", {}, ...columns.map((title) => make("th", { scope: "col" }, title)));
+    const body = rows.map(([title, cells]) => make("tr", {}, make("th", { scope: "row" }, title), ...cells));
+    return make("table", { class: "numbers" }, make("thead", {}, head), make("tbody", {}, ...body));
+  }
+
   /* A line that a screen reader speaks when it changes: what the picture shows, in words and numbers. */
   function said() {
     return make("p", { class: "said", "aria-live": "polite" });
   }
 
   /* A canvas that is sharp on every screen; `draw(context, width, height, colors)` is called again when the size
-     or the colours change. */
-  function canvas(aspect, draw) {
+     or the colours change. On a phone it is at least `least` pixels high. */
+  function canvas(aspect, draw, least = 0) {
     const element = make("canvas", { role: "img" });
     const redraw = () => {
-      const width = element.clientWidth || 600, height = Math.round(width / aspect);
+      const width = element.clientWidth || 600, height = Math.round(Math.max(width / aspect, least));
       const ratio = window.devicePixelRatio || 1;
       element.width = width * ratio;
       element.height = height * ratio;
@@ -178,6 +186,6 @@ const jaxnaive = (() => {
   const toys = {};
   return {
     toys, make, words, slider, radios, checkbox, swatch, button, said, guard, canvas, colors, short, ticks, frame,
-    animate, start, still,
+    table, animate, start, still,
   };
 })();
