@@ -204,8 +204,8 @@ with jax.numpy_rank_promotion("raise"):
 # %% tags=["S28"]
 shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((512, 1024), (1024,))]
 memory = jax.jit(operations.add).lower(*shapes).compile().memory_analysis()
+assert memory is not None and memory.temp_size_in_bytes < 20_000
 print("extra memory:", memory.temp_size_in_bytes, "bytes; a copy:", 4 * 512 * 1024)
-assert memory.temp_size_in_bytes < 20_000
 
 # %% [markdown] lang="en"
 # Try shapes of your own. Type two of them, and follow broadcasting or the dot product step by step, or see

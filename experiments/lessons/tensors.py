@@ -263,7 +263,7 @@ assert np.array_equal(corner, tensors.bottom_right(x, half))
 assert np.array_equal(middle, tensors.centre(x, half))
 
 # %% tags=["S14", "S15", "S16"] alt="Ninety handwritten digits; sixteen of them with a frame around their lower right quarter; the same sixteen with a frame around their centre." alt_zh="九十个手写数字；其中十六个，框出右下角；同样十六个，框出中心。"
-pictures.show(drawings.slices(x[10:100], half))
+pictures.show(drawings.slices(np.asarray(x[10:100]), half))
 
 # %% [markdown] lang="en"
 # ## Batches

@@ -1,7 +1,5 @@
 """The toys ball, rates and manifold, in a browser without a screen: their numbers are Python's."""
 
-# ruff: noqa: RUF001 - the toys write Chinese with its own punctuation
-
 import json
 from pathlib import Path
 
@@ -94,9 +92,9 @@ def follow(optimizer, loss, start):
 
 def test_s57_every_optimizer_of_the_page_goes_where_pythons_goes(show, x64):
     page = show("ball")
-    theirs = call(page, "Object.entries(toys.ball.TRACKS).map(([name, [, rate]]) => "
-                  f"[name, rate, toys.ball.follow(name, rate, toys.ball.valleySlope, [2, 0.3], {STEPS})])")  # fmt: skip
-    assert [name for name, *_ in theirs] == "sgd momentum nesterov adagrad rmsprop adam".split()
+    theirs = call(page, "Object.entries(toys.ball.TRACKS).map(([name, [, rate]]) => [name, rate, "
+                  f"toys.ball.follow(name, rate, toys.ball.valleySlope, [2, 0.3], {STEPS})])")  # fmt: skip
+    assert [name for name, *_ in theirs] == ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
     for name, rate, path in theirs:
         ours = follow(getattr(optimizers, name)(rate), valley, [2.0, 0.3])
         np.testing.assert_allclose(path, ours, rtol=1e-6, atol=1e-9, err_msg=name)
@@ -106,7 +104,8 @@ def test_s57_every_optimizer_of_the_page_goes_where_pythons_goes(show, x64):
 def test_s58_balls_roll_as_in_python_on_every_curve(show, x64, name):
     page = show("ball")
     curves = call(page, "Object.values(toys.ball.CURVES).map(curve => [curve.start, toys.ball.follow("
-                  f"'{name}', 0.05, ([w]) => [toys.ball.slope(curve, w)], [curve.start], {STEPS}, 0.8)])")  # fmt: skip
+                  f"'{name}', 0.05, ([w]) => [toys.ball.slope(curve, w)], "
+                  f"[curve.start], {STEPS}, 0.8)])")  # fmt: skip
     for (loss, start), (their_start, path) in zip(BALLS.values(), curves, strict=True):
         options = () if name == "sgd" else (0.8,)
         ours = follow(getattr(optimizers, name)(0.05, *options), loss, start)
@@ -130,8 +129,8 @@ def test_balls_run_step_and_return_and_the_toy_says_where_they_rest(show):
     press(page, "Step")
     assert said(page).startswith("Step 1.") and cells(page)[0][1] != "-2.500"
     press(page, "Run")
-    assert said(page).startswith("Plain descent rests in the dent, at -0.79, after 34 steps; heavy ball rests at the "
-                                 "bottom of the bowl, at 2.00, after 115 steps")  # fmt: skip
+    assert said(page).startswith("Plain descent rests in the dent, at -0.79, after 34 steps; "
+                                 "heavy ball rests at the bottom of the bowl, at 2.00, after 115 steps")  # fmt: skip
     press(page, "Reset")
     assert [row[1] for row in cells(page)] == ["-2.500"] * 3
     # The bowl's curvature is 0.3: plain descent is stable below 2 / 0.3, the heavy ball below 3.8 / 0.3, and
@@ -161,7 +160,7 @@ def test_a_step_to_rest_is_the_first_after_which_nothing_moves(show):
 def test_tracks_down_the_valley_are_chosen_and_their_learning_rates_scaled(show):
     page = show("ball")
     choose(page, "six optimizers in a valley")
-    assert [row[0] for row in cells(page)] == "sgd momentum nesterov adagrad rmsprop adam".split()
+    assert [row[0] for row in cells(page)] == ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
     assert [row[1] for row in cells(page)] == ["0.018", "0.01", "0.01", "0.3", "0.02", "0.1"]
     assert "Step 60: nesterov is lowest" in said(page)
     for name in ("nesterov", "momentum", "adam"):
