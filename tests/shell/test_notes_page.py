@@ -2,12 +2,16 @@
 
 import base64
 import io
+import itertools
+import json
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
+from test_rows import ROWS
 
+from experiments import notes as experiment
 from jaxnaive.pages import notes, toys
 
 nbformat = pytest.importorskip("nbformat.v4", reason="needs the extra notes")
@@ -150,4 +154,34 @@ def test_a_reader_switches_the_language_the_light_and_plays(html, browser, tmp_p
     assert run("return document.getElementById('contents').open") == (width > 1000)
     assert run("const root = document.documentElement; return root.scrollWidth - root.clientWidth") == 0
     assert not browser.get_log("browser")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
+def test_every_row_has_a_cell_with_an_output_and_every_toy_starts(browser, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("JAXNAIVE_MANUAL_DIR", raising=False)
+    page = experiment.main(experiment.Options(out=tmp_path / "notes"))
+    assert page.stat().st_size < 6e6
+    shown = set()
+    for path in (tmp_path / "notes" / "en").glob("*.ipynb"):
+        for cell in nbformat.from_dict(json.loads(path.read_text())).cells:
+            if rows := cell.metadata.get("tags"):
+                assert cell.outputs, (path.stem, cell.source)
+                shown |= set(rows)
+    assert shown == set(ROWS)
+    for width, language in itertools.product((1280, 375), notes.LANGUAGES):
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(page.as_uri())
+        browser.execute_script(f"document.querySelector('[data-choose={language}]').click()")
+        played = browser.execute_script(
+            "return [...document.querySelectorAll('[data-toy]')].map(e => [e.dataset.toy, e.childElementCount, "
+            "[...e.querySelectorAll('.wrong')].map(wrong => wrong.textContent).join('')])"
+        )
+        assert {name for name, *_ in played} == set(toys.NAMES)
+        assert all(children > 1 and not wrong for _, children, wrong in played), played
+        root = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
+        assert browser.execute_script(root) == 0, (width, language)
+        assert not browser.get_log("browser")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
