@@ -1,4 +1,4 @@
-"""Is momentum really faster? Every optimizer over learning rates and seeds; balls on curves, ways downhill.
+"""Is momentum really faster? Every optimizer over learning rates and seeds, with error bars.
 
     python experiments/optimizers.py
 
@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import batches, command, data, ensembles, job, layers, optimizers, runs, statistics, training
+from jaxnaive import batches, command, data, ensembles, job, layers, runs, statistics, training
 from jaxnaive.batches import Examples
 from jaxnaive.command.options import DatasetName, Out, Resume
 from jaxnaive.disk import files
 from jaxnaive.job import check_at_least
-from jaxnaive.pictures import drawings, plots
-from jaxnaive.pictures.drawings import Track
+from jaxnaive.pictures import plots
 from jaxnaive.runs import sweeps
 
 EXPERIMENT = "optimizers"
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 CHOICE_SEEDS = 2  # runs by which a learning rate is chosen
-BALL_STEPS, VALLEY_STEPS = 300, 60
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,6 @@ def main(options: Options) -> Result:
         files.make_folder(options.out or command.RUNS)
     dataset = data.load(options.dataset)
     with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
-        show_balls(disk_run.folder)
-        show_valley(disk_run.folder)
         rates = choose_rates(disk_run, options, dataset)
         train, test = jax.device_put((dataset.train, dataset.test))
         finals = {
@@ -79,7 +74,7 @@ def main(options: Options) -> Result:
         epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
         report(options, dataset, rates, accuracy, epochs)
         draw(disk_run.folder, options, dataset, curves, accuracy)
-        print(f"saved {disk_run.folder}/: balls.png, valley.png and .gif, rates.png, curves.png, ranking.png")
+        print(f"saved {disk_run.folder}/: rates.png, curves.png, ranking.png")
     return Result(rates, epochs, accuracy)
 
 
@@ -191,74 +186,6 @@ def draw(
     ranked = dict(sorted(accuracy.items(), key=lambda item: -item[1].mean))
     title = f"{dataset.name}, {options.epochs} epochs, {options.seeds} seeds"
     plots.ranking(out / "ranking.png", ranked, "test accuracy, with 95 % interval", title)
-
-
-# --- balls and valleys -------------------------------------------------------------------------------
-
-
-def follow(optimizer: optimizers.Optimizer, loss: Any, start: Any, steps: int) -> np.ndarray:
-    """Where an optimizer goes on a function: ``[steps + 1, ...]``."""
-
-    def step(carry: Any, _: None) -> tuple[Any, jax.Array]:
-        w, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(w), state, w)
-        return (optimizers.apply_updates(w, updates), state), w
-
-    start = jnp.asarray(start, jnp.float32)
-    _, path = jax.lax.scan(step, (start, optimizer.init(start)), length=steps + 1)
-    return np.asarray(path)
-
-
-def dented(depth: float, width: float, place: float) -> Any:
-    """A bowl around 2 with a dent on the way there."""
-    return lambda w: 0.15 * (w - 2) ** 2 - depth * jnp.exp(-(((w - place) / width) ** 2))
-
-
-BALLS = {  # what happens: the curve, and where the balls start
-    "momentum rolls past the dent": (dented(0.8, 0.6, -1.0), -2.5),
-    "without a run-up it does not": (dented(1.2, 0.6, -1.0), -1.3),
-    "it rolls past the best place too": (dented(1.4, 0.4, -0.5), -2.5),
-}
-
-
-def show_balls(out: Path) -> dict[str, list[float]]:
-    """Plain descent and momentum on three curves. Returns where they come to rest."""
-    rests, panels = {}, []
-    for title, (loss, start) in BALLS.items():
-        tracks = [
-            Track("sgd", follow(optimizers.sgd(0.05), loss, start, BALL_STEPS)),
-            Track("momentum 0.9", follow(optimizers.momentum(0.05), loss, start, BALL_STEPS)),
-        ]
-        panels.append((title, loss, tracks))
-        rests[title] = [float(track.points[-1]) for track in tracks]
-        print(f"{title}: sgd rests at {rests[title][0]:.2f}, momentum at {rests[title][1]:.2f}")
-    drawings.balls(out / "balls.png", panels)
-    return rests
-
-
-def valley(w: Any) -> Any:
-    """An ill-conditioned quadratic: 100 times as steep across as along."""
-    return 0.5 * (w[..., 0] ** 2 + 100 * w[..., 1] ** 2)
-
-
-def show_valley(out: Path) -> dict[str, int]:
-    """Four optimizers down a valley. Returns the steps that each takes to a millionth of the loss."""
-    start, tracks, steps = [2.0, 0.3], [], {}
-    for name, optimizer in (
-        ("sgd", optimizers.sgd(0.018)),
-        ("momentum", optimizers.momentum(0.01)),
-        ("nesterov", optimizers.nesterov(0.01)),
-        ("adam", optimizers.adam(0.1)),
-    ):
-        path = follow(optimizer, valley, start, 3000)
-        reached = np.flatnonzero(np.asarray(valley(path)) < 1e-6 * float(valley(path[0])))
-        steps[name] = int(reached[0]) if len(reached) else len(path)
-        tracks.append(Track(name, path))
-    print("steps down a valley 100 times as steep across as along:", end=" ")
-    print(", ".join(f"{name} {count}" for name, count in steps.items()))
-    drawings.valleys(out / "valley.png", valley, tracks, VALLEY_STEPS)
-    drawings.valleys(out / "valley.gif", valley, tracks, VALLEY_STEPS)
-    return steps
 
 
 if __name__ == "__main__":

@@ -279,11 +279,10 @@ class Track(NamedTuple):
     points: np.ndarray  # [steps], or [steps, 2] on the plane
 
 
-def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], Sequence[Track]]]) -> None:
+def balls(panels: Sequence[tuple[str, Callable[[Any], Any], Sequence[Track]]]) -> Any:
     """Balls on loss curves: where each optimizer started, where it went, and where it ended.
 
     Args:
-      path: the PNG file to write.
       panels: a title, a function of one number, and the tracks on it.
     """
     figure = pictures.new(4.0 * len(panels), 3.6)
@@ -300,36 +299,28 @@ def balls(path: Path, panels: Sequence[tuple[str, Callable[[np.ndarray], Any], S
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="weight", ylabel="loss")
         axes.legend(fontsize=8)
-    pictures.save(figure, path)
+    return figure
 
 
-def valleys(path: Path, loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> None:
+def valleys(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
     """The first steps of optimizers on the plane, on the contours of the loss.
 
     Args:
-      path: the PNG file to write; or a GIF file, animated.
       loss: of points ``[..., 2]``.
-      tracks: on the plane.
+      tracks: on the plane, three a row.
       steps: how many of them are shown.
     """
-    if path.suffix != ".gif":
-        return pictures.save(_valley(loss, tracks, steps), path)
-    shown = range(3, steps + 1, 3)  # a frame takes 0.2 s to draw
-    frames = [pictures.image(_valley(loss, tracks, step), dpi=80, colors=32) for step in shown]
-    return pictures.save_animation(frames, path)
-
-
-def _valley(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
-    figure = pictures.new(3.2 * len(tracks), 3.0)
+    rows = -(-len(tracks) // 3)
+    figure = pictures.new(9.6, 2.9 * rows)
     points = np.concatenate([track.points for track in tracks])
     low, high = points.min(axis=0) - 0.2, points.max(axis=0) + 0.2
     plane = np.stack(np.meshgrid(*(np.linspace(*ends, 100) for ends in zip(low, high, strict=True))), axis=-1)
     heights = np.asarray(loss(plane))
     levels = np.geomspace(heights.max() / 3000, heights.max(), 12)
-    for axes, color, track in zip(figure.subplots(1, len(tracks)), COLORS, tracks, strict=False):
+    for axes, track in zip(figure.subplots(rows, 3, squeeze=False).flat, tracks, strict=False):
         axes.contour(plane[..., 0], plane[..., 1], heights, levels=levels, colors="0.8", linewidths=0.7)
-        axes.plot(*track.points[: steps + 1].T, ".-", color=color, linewidth=1, markersize=4)
+        axes.plot(*track.points[: steps + 1].T, ".-", color="tab:blue", linewidth=1, markersize=4)
         axes.plot(0, 0, "k+")
-        axes.set_title(f"{track.name}\nloss {float(loss(track.points[steps])):.1e} after {steps}", fontsize=9)
+        axes.set_title(f"{track.name}: loss {float(loss(track.points[steps])):.0e} after {steps}", fontsize=9)
         axes.set(xticks=[], yticks=[])
     return figure

@@ -177,7 +177,8 @@ def test_every_row_has_a_cell_with_an_output_and_every_toy_starts(browser, tmp_p
         browser.execute_script(f"document.querySelector('[data-choose={language}]').click()")
         played = browser.execute_script(
             "return [...document.querySelectorAll('[data-toy]')].map("
-            "e => [e.dataset.toy, e.childElementCount, [...e.querySelectorAll('.wrong')].map(wrong => wrong.textContent).join('')])"
+            "e => [e.dataset.toy, e.childElementCount, "
+            "[...e.querySelectorAll('.wrong')].map(wrong => wrong.textContent).join('')])"
         )
         assert {name for name, *_ in played} == set(toys.NAMES)
         assert all(children > 1 and not wrong for _, children, wrong in played), played
