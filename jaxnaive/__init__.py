@@ -6,6 +6,7 @@ it is where those live. In reading order:
 - what the book's chapter begins with: ``tensors``, ``operations``, ``geometry``;
 - a function as data, and backpropagation: ``graph``, ``jaxprs``, ``rules``, ``control_flow``, ``backprop``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
+- what a trained network does to the space that its inputs are in: ``manifold``;
 - what makes it faster, and what to train as plain data: ``products``, ``job``;
 - what a slope promises, and ways downhill: ``descent``;
 - many runs as one program: ``ensembles``, ``statistics``, ``parallel``;
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         job,
         layers,
         losses,
+        manifold,
         networks,
         operations,
         optimizers,

@@ -200,17 +200,16 @@ def _tiles(images: np.ndarray, columns: int) -> np.ndarray:
     return grid.reshape(samples // columns * height, columns * width)
 
 
-def maps(path: Path, functions: dict[str, Affine]) -> None:
+def maps(functions: dict[str, Affine]) -> Any:
     """What maps do to the plane: a grid and a letter, before and after.
 
     Args:
-      path: the PNG file to write.
       functions: maps of the plane, by the names to show.
     """
     letter = np.array([(0, 0), (0, 1), (0.6, 1), (0.6, 0.8), (0.2, 0.8), (0.2, 0.6), (0.5, 0.6), (0.5, 0.4),
                        (0.2, 0.4), (0.2, 0), (0, 0)], np.float32)  # fmt: skip
     columns = len(functions)
-    figure = pictures.new(2.4 * columns, 2.0)
+    figure = pictures.new(2.4 * columns, 2.3)
     for axes, (name, f) in zip(figure.subplots(1, columns), functions.items(), strict=True):
         for line in geometry.grid_lines(-1.0, 2.0, 7):
             axes.plot(*line.T, color="0.85", linewidth=0.7)
@@ -218,10 +217,10 @@ def maps(path: Path, functions: dict[str, Affine]) -> None:
         axes.fill(*letter.T, color="0.7")
         axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color="tab:blue")
         axes.plot(0, 0, "k+", markersize=8)
-        axes.set(xlim=(-2.1, 4.5), ylim=(-1.6, 2.9), aspect="equal")
+        axes.set(xlim=(-2.6, 3.6), ylim=(-1.6, 3.6), aspect="equal")
         axes.set_title(name, fontsize=10)
         axes.axis("off")
-    pictures.save(figure, path)
+    return figure
 
 
 class Plane(NamedTuple):
@@ -232,44 +231,44 @@ class Plane(NamedTuple):
     grid: np.ndarray  # [lines, points, 2]
 
 
-def manifold(path: Path, rows: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
+def manifold(rows: Sequence[Sequence[Plane]], labels: np.ndarray) -> Any:
     """Planes in rows: an epoch a row, a layer a column.
 
     Args:
-      path: the PNG file to write.
       rows: what to draw.
       labels: ``[points]``, 0 or 1.
     """
     figure = pictures.new(2.3 * len(rows[0]), 2.6 * len(rows))
     for axes, planes in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
-        _draw_planes(axes, planes, labels)
-    pictures.save(figure, path)
+        for one, plane in zip(axes, planes, strict=True):
+            for line in plane.grid:
+                one.plot(*line.T, color="0.75", linewidth=0.4, zorder=0)
+            for label, color in ((0, "tab:blue"), (1, "tab:orange")):
+                one.scatter(*plane.points[labels == label].T, s=2, color=color, linewidths=0)
+            one.set_title(plane.title, fontsize=8)
+            one.axis("off")
+    return figure
 
 
-def manifold_animation(path: Path, frames: Sequence[Sequence[Plane]], labels: np.ndarray) -> None:
-    """The planes as an animated GIF, an epoch a frame.
+def regions(panels: dict[str, tuple[Callable[[Any], Any], np.ndarray]], labels: np.ndarray) -> Any:
+    """Points of two classes in the plane, on the regions where a network says which class it is.
 
     Args:
-      path: the GIF file to write.
-      frames: what to draw.
-      labels: as in :func:`manifold`.
+      panels: by their titles: a function of points ``[n, 2]`` that is positive for class 1, and the points.
+      labels: ``[points]``, 0 or 1.
     """
-    images = []
-    for planes in frames:
-        figure = pictures.new(2.0 * len(planes), 2.3)
-        _draw_planes(figure.subplots(1, len(planes)), planes, labels)
-        images.append(pictures.image(figure, dpi=80, colors=24))
-    pictures.save_animation(images, path)
-
-
-def _draw_planes(axes: Any, planes: Sequence[Plane], labels: np.ndarray) -> None:
-    for one, plane in zip(axes, planes, strict=True):
-        for line in plane.grid:
-            one.plot(*line.T, color="0.75", linewidth=0.4, zorder=0)
+    figure = pictures.new(4.0 * len(panels), 3.4)
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, (function, points)) in zip(every, panels.items(), strict=True):
+        low, high = points.min(axis=0) - 0.2, points.max(axis=0) + 0.2
+        plane = np.meshgrid(*(np.linspace(*ends, 150) for ends in zip(low, high, strict=True)))
+        height = np.asarray(function(np.stack(plane, axis=-1).reshape(-1, 2).astype(np.float32)))
+        axes.contourf(*plane, height.reshape(150, 150) > 0, levels=1, colors=("#d6e6f3", "#fde3cb"))
         for label, color in ((0, "tab:blue"), (1, "tab:orange")):
-            one.scatter(*plane.points[labels == label].T, s=2, color=color, linewidths=0)
-        one.set_title(plane.title, fontsize=8)
-        one.axis("off")
+            axes.scatter(*points[labels == label].T, s=5, color=color, linewidths=0)
+        axes.set_title(title, fontsize=11)
+        axes.set(xticks=[], yticks=[], aspect="equal")
+    return figure
 
 
 class Track(NamedTuple):
