@@ -10,6 +10,7 @@ it is where those live. In reading order:
 - what makes it faster, and what to train as plain data: ``products``, ``job``;
 - what a slope promises, and ways downhill: ``descent``;
 - many runs as one program: ``ensembles``, ``statistics``, ``parallel``;
+- what the notes' slips cost where no error reports them: ``mistakes``;
 - the shell: ``disk``, ``data``, ``runs``, ``networks``, ``pictures``, ``pages``, ``command``.
 """
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         layers,
         losses,
         manifold,
+        mistakes,
         networks,
         operations,
         optimizers,

@@ -280,14 +280,16 @@ class Pair(NamedTuple):
     message: str = ""  # where there are no numbers
 
 
-def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
+def pairs(rows: Sequence[Pair], label: str, title: str) -> Any:
     """The cost of each mistake: a dot for the right program, a dot for the wrong one, a line between them.
 
     Args:
-      path: the PNG file to write.
       rows: from the top; a mistake without numbers shows its message instead.
       label: what the numbers are.
       title: what it shows.
+
+    Returns:
+      The figure.
     """
     figure = pictures.new(9.5, 1.3 + 0.32 * len(rows))
     axes = figure.subplots()
@@ -306,7 +308,7 @@ def pairs(path: Path, rows: Sequence[Pair], label: str, title: str) -> None:
     axes.grid(axis="x", alpha=0.3)
     pictures.write_title(figure, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    pictures.save(figure, path)
+    return figure
 
 
 def learning_rates(

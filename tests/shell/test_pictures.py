@@ -26,7 +26,7 @@ DRAW = {
     "heat_map": lambda: plots.heat_map(PATH, NUMBERS.reshape(2, 2), ROWS, ["a", "b"], "x", LONG),
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
     "race": lambda: plots.race(PATH, {"ours": {"epoch": 1.0, "same recipe": SECONDS}}, 2 * LONG),
-    "pairs": lambda: plots.pairs(PATH, [plots.Pair(name, ONE, ONE) for name in ROWS], "x", LONG),
+    "pairs": lambda: plots.pairs([plots.Pair(name, ONE, ONE) for name in ROWS], "x", LONG),
     "learning_rates": lambda: plots.learning_rates(PATH, NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, LONG),
     "descent": lambda: plots.descent(PATH, *[NUMBERS] * 4),
     "seen": lambda: plots.seen(PATH, np.ones((9, 9)), IMAGE, np.array([0.2, 0.8]), ["a", LONG[:60]]),
@@ -45,8 +45,7 @@ def figures(monkeypatch):
 
 @pytest.mark.parametrize("name", DRAW)
 def test_no_title_is_cut_off(figures, name):
-    DRAW[name]()
-    figure = figures[PATH]
+    figure = DRAW[name]() or figures[PATH]
     figure.draw_without_rendering()
     texts = [figure._suptitle, *(text for axes in figure.axes for text in (axes.title, *axes.texts))]
     titles = [text for text in texts if text and len(text.get_text()) > 12]
