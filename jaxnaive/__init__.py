@@ -9,6 +9,7 @@ it is where those live. In reading order:
 - what a trained network does to the space that its inputs are in: ``manifold``;
 - what makes it faster, and what to train as plain data: ``products``, ``job``;
 - what a slope promises, and ways downhill: ``descent``;
+- the notes' program, and the losses that others published: ``published``;
 - many runs as one program: ``ensembles``, ``statistics``, ``parallel``;
 - what the notes' slips cost where no error reports them: ``mistakes``;
 - the shell: ``disk``, ``data``, ``runs``, ``networks``, ``pictures``, ``pages``, ``command``.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         parallel,
         pictures,
         products,
+        published,
         rules,
         runs,
         statistics,
