@@ -28,16 +28,19 @@ class Promise(NamedTuple):
     came: float  # change of the loss
 
 
-def promises(loss: Loss, params: Params, steps: Sequence[float]) -> tuple[list[Promise], float]:
+def promises(
+    loss: Callable[..., Any], params: Params, steps: Sequence[float], *shared: PyTree
+) -> tuple[list[Promise], float]:
     """Steps straight downhill, and the curvature of the loss on the way.
 
     What the slope leaves out is half the curvature times the square of the step, for small steps. Differences
     of losses are mostly rounding in float32: call it in float64.
 
     Args:
-      loss: of the parameters.
+      loss: of the parameters, and of what is shared.
       params: where the steps start.
       steps: their lengths.
+      shared: what else the loss takes, such as a batch. Closed over, it would be a constant of the program.
 
     Returns:
       A promise for each step; and the second derivative of the loss in this direction.
@@ -46,15 +49,15 @@ def promises(loss: Loss, params: Params, steps: Sequence[float]) -> tuple[list[P
     >>> promise, curvature
     (Promise(step=1.0, promised=-6.0, came=-4.5), 3.0)
     """
-    before, grads = jax.jit(backprop.value_and_grad(loss))(params)
+    before, grads = jax.jit(backprop.value_and_grad(loss))(params, *shared)
     length = jnp.sqrt(sum(jnp.sum(g**2) for g in jax.tree.leaves(grads)))
 
-    @jax.jit
-    def downhill(step: Any) -> Any:
-        return loss(jax.tree.map(lambda w, g: w - step * g / length, params, grads))
+    def downhill(step: Any, params: Params, grads: Params, *shared: PyTree) -> Any:
+        return loss(jax.tree.map(lambda w, g: w - step * g / length, params, grads), *shared)
 
-    curvature = jax.jit(backprop.grad(backprop.grad(downhill)))(jnp.zeros([], before.dtype))
-    made = [Promise(step, float(-step * length), float(downhill(step) - before)) for step in steps]
+    given, after = (params, grads, *shared), jax.jit(downhill)
+    curvature = jax.jit(backprop.grad(backprop.grad(downhill)))(jnp.zeros([], before.dtype), *given)
+    made = [Promise(step, float(-step * length), float(after(step, *given) - before)) for step in steps]
     return made, float(curvature)
 
 
@@ -85,9 +88,7 @@ def one_at_a_time(
 
 
 @partial(jax.jit, static_argnames=("optimizer", "loss", "steps"))
-def follow(
-    optimizer: AnyOptimizer, loss: Loss, start: PyTree[Array], steps: int
-) -> PyTree[Float[Array, "visited ..."]]:
+def follow(optimizer: AnyOptimizer, loss: Loss, start: PyTree[Array], steps: int) -> Any:
     """Where an optimizer goes on a function: its start, and the place after each step.
 
     Args:

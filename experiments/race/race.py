@@ -24,13 +24,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from experiments import steps
 from experiments.race import processes, results, search
 from experiments.race.processes import ENTRANTS, JAXNAIVE, Measure, Measured
 from experiments.race.results import Plan, Result
 from experiments.race.search import SAME
 from experiments.race.specification import Data, Hyperparameters
 from jaxnaive import command, data, runs
+from jaxnaive.command import step_costs
 from jaxnaive.command.options import DataDir, ManualDir, Out
 from jaxnaive.disk import arrays, files
 from jaxnaive.job import check_at_least
@@ -147,7 +147,8 @@ def carry_out(plan: Plan, rounds: int, measure: Measure) -> dict[str, dict[str, 
 
 def limit(measured: list[Measured], examples: int) -> tuple[float, float]:
     """The highest rate of a matrix product, in GFLOP/s, and the fraction of it that jaxnaive reaches."""
-    costs = steps.main(steps.Options(EPOCHS.batch_size))
+    costs = step_costs.measure(EPOCHS.batch_size)
+    print(step_costs.to_text(costs))
     least = EPOCHS.updates(examples) / EPOCHS.epochs * sum(costs.least.values())
     seconds = results.epoch_seconds(measured)
     fraction = least / seconds

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+from jax.typing import ArrayLike
+
 from jaxnaive import pictures
 
 MIME = "application/vnd.jaxnaive.toy+json"
@@ -24,3 +27,15 @@ def play(name: str, **numbers: Any) -> None:
     from IPython.display import display
 
     display({"text/plain": words, MIME: {"name": name, "numbers": numbers}}, raw=True)
+
+
+def rounded(array: ArrayLike) -> Any:
+    """An array as nested lists for a toy: numbers to 4 digits, and ``None`` where they are not finite.
+
+    >>> rounded(np.array([[1 / 3, np.nan], [12345.0, 2.0]]))
+    [[0.3333, None], [12340.0, 2.0]]
+    """
+    array = np.asarray(array)
+    if array.ndim:
+        return [rounded(part) for part in array]
+    return float(f"{array:.4g}") if np.isfinite(array) else None

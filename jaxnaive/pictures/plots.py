@@ -312,12 +312,11 @@ def pairs(rows: Sequence[Pair], label: str, title: str) -> Any:
 
 
 def learning_rates(
-    path: Path, rates: np.ndarray, accuracy: Summary, regions: dict[str, tuple[float, float]], title: str
-) -> None:
+    rates: np.ndarray, accuracy: Summary, regions: dict[str, tuple[float, float]], title: str
+) -> Any:
     """Accuracy over the learning rate, with the regions that it falls into.
 
     Args:
-      path: the PNG file to write.
       rates: ``[rates]``.
       accuracy: ``[rates]``, over seeds.
       regions: first and last learning rate of each, by name.
@@ -334,16 +333,13 @@ def learning_rates(
     axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1))
     axes.grid(alpha=0.3)
     pictures.write_title(figure, title)
-    pictures.save(figure, path)
+    return figure
 
 
-def descent(
-    path: Path, rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_loss: np.ndarray
-) -> None:
-    """A run's loss over its learning rate, and the way of gradient descent on the learning rate.
+def descent(rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_loss: np.ndarray) -> Any:
+    """A run's loss over its learning rate, and the way of gradient descent on the learning rate to its end.
 
     Args:
-      path: the PNG file to write.
       rates: ``[rates]``.
       loss: ``[rates]``, after the run.
       visited: ``[steps]``, the learning rates of the descent.
@@ -354,8 +350,9 @@ def descent(
     axes.plot(rates, loss, color="0.5", label="every learning rate tried")
     style = {"color": "tab:red", "markersize": 4, "linewidth": 1}
     axes.plot(visited, visited_loss, "o-", label="descent on the gradient", **style)
-    axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="validation loss after the run")
+    axes.plot(visited[-1], visited_loss[-1], "ks", markersize=9, fillstyle="none", label="its end")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="validation loss after the run")
     axes.grid(alpha=0.3)
     axes.legend()
     pictures.write_title(figure, "The gradient of a whole run with respect to its learning rate")
-    pictures.save(figure, path)
+    return figure

@@ -11,12 +11,12 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import steps
 from experiments.race import processes, race, results, search, specification
 from experiments.race.processes import ENTRANTS, Measured
 from experiments.race.search import SAME
 from experiments.race.specification import Data, Hyperparameters
 from jaxnaive import command, job, losses, optimizers
+from jaxnaive.command import step_costs
 from jaxnaive.disk import arrays
 
 HYPERPARAMETERS = Hyperparameters("nesterov", 0.2, "one-cycle", 64, 3, 0.1)
@@ -263,8 +263,8 @@ def test_equal_tasks_are_measured_once():
 @pytest.fixture
 def costs(monkeypatch):
     """What the four steps of training are said to cost, instead of a measurement."""
-    found = steps.Costs({}, {"forward": 0.001, "gradient": 0.003}, 5e9)
-    monkeypatch.setattr(steps, "main", lambda options: found if options == steps.Options(128) else None)
+    found = step_costs.Costs({"forward": 1.0, "gradient": 1.0}, {"forward": 0.001, "gradient": 0.003}, 5e9)
+    monkeypatch.setattr(step_costs, "measure", lambda batch_size: found if batch_size == 128 else None)
     return found
 
 

@@ -27,8 +27,8 @@ DRAW = {
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
     "race": lambda: plots.race(PATH, {"ours": {"epoch": 1.0, "same recipe": SECONDS}}, 2 * LONG),
     "pairs": lambda: plots.pairs([plots.Pair(name, ONE, ONE) for name in ROWS], "x", LONG),
-    "learning_rates": lambda: plots.learning_rates(PATH, NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, LONG),
-    "descent": lambda: plots.descent(PATH, *[NUMBERS] * 4),
+    "learning_rates": lambda: plots.learning_rates(NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, LONG),
+    "descent": lambda: plots.descent(*[NUMBERS] * 4),
     "seen": lambda: plots.seen(PATH, np.ones((9, 9)), IMAGE, np.array([0.2, 0.8]), ["a", LONG[:60]]),
     "diagram": lambda: pictures.save(diagrams.draw(jaxprs.trace(jnp.sin, 1.0), title=LONG.upper()), PATH),
 }
