@@ -1,11 +1,12 @@
-"""What the tests of pages share: a browser."""
+"""What the tests of pages share: a browser, and a page with a toy in it."""
 
 import shutil
 
 import pytest
+from shell import toys
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """A browser without a screen, that writes down what its console says."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
@@ -25,3 +26,23 @@ def browser(tmp_path_factory):
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
     yield browser
     browser.quit()
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Opens a page with one toy, ``show("ball")``; its numbers are keywords. The console stays empty.
+
+    The reader prefers no motion, so that what moves is at its end at once.
+    """
+
+    def open_page(name, **numbers):
+        path = tmp_path / "page.html"
+        path.write_text(toys.page(name, numbers), encoding="utf-8")
+        browser.get(path.as_uri())
+        return toys.Toy(browser)
+
+    preference = {"name": "prefers-reduced-motion", "value": "reduce"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
+    yield open_page
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert not browser.get_log("browser")

@@ -26,24 +26,40 @@ const jaxnaive = (() => {
     return both;
   }
 
-  /* A slider with its name before it and its value behind it. */
+  /* A slider with its name before it and its value behind it, as `show` writes it: a string or an element. */
   function slider({ label, min, max, step, value, show = (x) => String(x), change }) {
     const output = make("output", {}, show(value));
     const input = make("input", { type: "range", min, max, step, value });
     input.addEventListener("input", () => {
-      output.textContent = show(Number(input.value));
+      output.replaceChildren(show(Number(input.value)));
       change(Number(input.value));
     });
     const element = make("label", { class: "slider" }, label, input, output);
     const set = (x) => {
       input.value = x;
-      output.textContent = show(Number(input.value));
+      output.replaceChildren(show(Number(input.value)));
     };
     return { element, input, set, get value() { return Number(input.value); } };
   }
 
   function button(label, click) {
     return make("button", { type: "button", onclick: click }, label);
+  }
+
+  /* Buttons through the steps from 0 to `last()`. `at` is the one now; `changed()` is called at another one. */
+  function stepper(last, changed) {
+    const self = { at: 0 };
+    const buttons = [
+      [words("Start", "开头"), () => 0], [words("Back", "上一步"), () => self.at - 1],
+      [words("Next", "下一步"), () => self.at + 1], [words("All", "全部"), last],
+    ].map(([label, next]) => button(label, () => self.to(next())));
+    self.element = make("div", { class: "tools" }, ...buttons);
+    self.to = (step) => {
+      self.at = Math.max(0, Math.min(step, last()));
+      buttons.forEach((one, i) => (one.disabled = self.at === (i < 2 ? 0 : last())));
+      changed();
+    };
+    return self;
   }
 
   /* One of several: `options` are pairs of a value and its words. */
@@ -69,12 +85,14 @@ const jaxnaive = (() => {
     return make("span", { class: "swatch", style: `background: ${name.startsWith("#") ? name : `var(--${name})`}` });
   }
 
-  /* Build a toy; if `build` throws, the element says in one line what was wrong. */
+  /* Build a toy; if `build` throws, the element says in one line what was wrong: the error's message, and its
+     member `zh` for those who read Chinese. */
   function guard(element, build) {
     try {
       build();
     } catch (error) {
-      element.append(make("p", { class: "wrong", role: "alert" }, error.message));
+      const line = error.zh ? words(error.message, error.zh) : error.message;
+      element.append(make("p", { class: "wrong", role: "alert" }, line));
     }
   }
 
@@ -185,7 +203,7 @@ const jaxnaive = (() => {
 
   const toys = {};
   return {
-    toys, make, words, slider, radios, checkbox, swatch, button, said, guard, canvas, colors, short, ticks, frame,
-    table, animate, start, still,
+    toys, make, words, slider, radios, checkbox, swatch, button, stepper, said, guard, canvas, colors, short, ticks,
+    frame, table, animate, start, still,
   };
 })();

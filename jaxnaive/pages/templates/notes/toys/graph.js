@@ -26,7 +26,8 @@ jaxnaive.toys.graph = (() => {
   const PLAIN = { "（": "(", "）": ")", "｜": "|", "×": "*", "·": "*", "÷": "/", "−": "-", "＋": "+", "＝": "=" };
 
   /* The nodes of an expression, operands before what uses them, the result last. A node is
-     {op, operands: [places of nodes], text}, a leaf also has a name and a number a value. */
+     {op, operands: [places of nodes], text, moves: whether it changes with a leaf}, a leaf also has a name and a number
+     a value. */
   function parse(expression) {
     const source = expression.replace(/[（）｜×·÷−＋＝]/g, (sign) => PLAIN[sign]);
     const nodes = [], leaves = new Map();
@@ -44,8 +45,10 @@ jaxnaive.toys.graph = (() => {
       at += found?.length ?? 0;
       return found;
     };
-    const add = (op, operands, start, more = {}) =>
-      nodes.push({ op, operands, text: source.slice(start, at).trim(), ...more }) - 1;
+    const add = (op, operands, start, more = {}) => {
+      const moves = op === "leaf" || operands.some((i) => nodes[i].moves);
+      return nodes.push({ op, operands, text: source.slice(start, at).trim(), moves, ...more }) - 1;
+    };
 
     function chain(pattern, next) { // a - b - c is (a - b) - c
       space();
@@ -96,13 +99,6 @@ jaxnaive.toys.graph = (() => {
     return values;
   }
 
-  /* Whether each node changes with a leaf. */
-  function moving(nodes) {
-    const moves = [];
-    for (const { op, operands } of nodes) moves.push(op === "leaf" || operands.some((i) => moves[i]));
-    return moves;
-  }
-
   /* For each node the slopes by its operands. */
   const slopes = (nodes, values) => nodes.map(({ op, operands }, i) =>
     operands.length ? RULES[op][2](values[i], ...operands.map((k) => values[k])) : []);
@@ -110,15 +106,15 @@ jaxnaive.toys.graph = (() => {
   const operations = (nodes) => nodes.flatMap(({ operands }, i) => (operands.length ? [i] : []));
 
   /* The operations in the order of the walk backwards: those that change with a leaf, the result first. */
-  const walk = (nodes) => operations(nodes).filter((i) => moving(nodes)[i]).reverse();
+  const walk = (nodes) => operations(nodes).filter((i) => nodes[i].moves).reverse();
 
   /* How fast the result grows with each node, after `steps` operations of the walk; null where it has not been. */
   function backward(nodes, values, steps = Infinity) {
-    const gradients = nodes.map(() => null), moves = moving(nodes), slope = slopes(nodes, values);
-    if (moves.at(-1)) gradients[nodes.length - 1] = 1;
+    const gradients = nodes.map(() => null), slope = slopes(nodes, values);
+    if (nodes.at(-1).moves) gradients[nodes.length - 1] = 1;
     for (const i of walk(nodes).slice(0, steps)) {
       nodes[i].operands.forEach((k, slot) => {
-        if (moves[k]) gradients[k] = (gradients[k] ?? 0) + gradients[i] * slope[i][slot];
+        if (nodes[k].moves) gradients[k] = (gradients[k] ?? 0) + gradients[i] * slope[i][slot];
       });
     }
     return gradients;
@@ -155,7 +151,8 @@ jaxnaive.toys.graph = (() => {
     const all = [...spots], edges = [];
     nodes.forEach(({ operands }, i) => operands.forEach((k, slot) => {
       const way = [spots[k]], side = slot - (operands.length - 1) / 2;
-      const before = Math.min(i, first[operands.at(-1)]), after = nodes[operands[0]].operands.length ? operands[0] : i - 1;
+      const before = Math.min(i, first[operands.at(-1)]);
+      const after = nodes[operands[0]].operands.length ? operands[0] : i - 1;
       const order = slot === 0 ? before - 0.5 : after + 0.5;
       for (let level = spots[k].level + 1; level < spots[i].level; level++) // it passes other nodes by
         way.push({ level, row: (spots[k].row + spots[i].row) / 2, order, near: [], between: true });
@@ -204,7 +201,7 @@ jaxnaive.toys.graph = (() => {
     for (const { to, side, way } of plan.edges) {
       const slot = side > 0 ? 1 : 0, points = way.map(middle);
       const end = across(...along(...points.at(-1), -half), 26 * side);
-      const mark = `${shown.marked.has(`${to},${slot}`) ? "marked" : ""} ${shown.active.has(to) ? "active" : ""}`;
+      const mark = `${shown.marked.includes(`${to},${slot}`) ? "marked" : ""} ${shown.active === to ? "active" : ""}`;
       let [x, y] = along(...points[0], half), d = `M ${x} ${y}`;
       [...points.slice(1, -1), along(...end, -7)].forEach((point) => {
         const bend = (upright ? point[1] - y : point[0] - x) / 2;
@@ -217,14 +214,15 @@ jaxnaive.toys.graph = (() => {
       const out = side > 0 || (upright && side === 0) ? 1 : -1; // the label is outside of the pair of edges
       const [x1, y1] = upright ? [end[0] + 6 * out, end[1] - 14] : [end[0] - 10, end[1] + 11 * out];
       const anchor = `text-anchor: ${upright && out > 0 ? "start" : "end"}`;
-      if (slope !== null) labels.push(make("text", { x: x1, y: y1, class: "slope", style: anchor }, `×${short(slope)}`));
+      const label = { x: x1, y: y1, class: "slope", style: anchor };
+      if (slope !== null) labels.push(make("text", label, `×${short(slope)}`));
     }
     nodes.forEach((node, i) => {
       const [x, y] = middle(plan.spots[i]);
       const kind = ["leaf", "number"].includes(node.op) ? node.op : "operation";
       const value = shown.value(i), gradient = shown.gradient(i);
       const line = (text, row, name) => make("text", { x, y: y + row, class: name }, text);
-      svg.append(make("g", { class: `node ${kind} ${shown.active.has(i) ? "active" : ""}` },
+      svg.append(make("g", { class: `node ${kind} ${shown.active === i ? "active" : ""}` },
         make("title", {}, node.text),
         make("rect", { ...corner(x, y), width: WIDTH, height: HEIGHT, rx: kind === "operation" ? 8 : 20 }),
         line(node.op === "number" ? "" : clip(node.name ?? RULES[node.op][0]), -18, "name"),
@@ -245,22 +243,9 @@ jaxnaive.toys.graph = (() => {
     return b === undefined ? `${op}(${short(a)})` : `${bracketed(a)} ${RULES[op][0]} ${bracketed(b)}`;
   };
 
-  /* Both languages: what the step did. There is one for each operation forwards, one for the 1, one for each back. */
-  function describe(nodes, values, step) {
-    const forwards = operations(nodes), count = forwards.length, result = short(values.at(-1));
-    const moves = moving(nodes), backwards = walk(nodes);
-    if (!moves.at(-1)) return [`The result is ${result}. It has no leaf, so there is no gradient.`,
-      `结果是 ${result}。没有叶子，所以没有梯度。`];
-    if (step === 0) return ["The leaves have their values. Next: forwards.", "叶子上已经有值。下一步：向前计算。"];
-    if (step <= count) {
-      const i = forwards[step - 1], line = `${nodes[i].text} = ${written(nodes[i], values)} = ${short(values[i])}`;
-      return [`Forwards: ${line}.`, `向前：${line}。`];
-    }
-    if (step === count + 1) return [`The result is ${result}. Backwards starts here: its gradient by itself is 1.`,
-      `结果是 ${result}。反向从这里开始：结果对自己的梯度是 1。`];
-    const i = backwards[step - count - 2], slope = slopes(nodes, values)[i];
-    const [before, after] = [step - count - 2, step - count - 1].map((steps) => backward(nodes, values, steps));
-    const operands = [...new Set(nodes[i].operands)].filter((k) => moves[k]);
+  /* A step of the walk backwards, in both languages. */
+  function describe(nodes, values, i, before, after) {
+    const slope = slopes(nodes, values)[i], operands = [...new Set(nodes[i].operands)].filter((k) => nodes[k].moves);
     const line = (get, and, all) => operands.map((k) => {
       const parts = slope.filter((_, slot) => nodes[i].operands[slot] === k);
       const gets = parts.map((part) => `${bracketed(before[i])} × ${bracketed(part)} = ${short(before[i] * part)}`);
@@ -268,9 +253,31 @@ jaxnaive.toys.graph = (() => {
       return `${nodes[k].text} ${get} ${gets.join(and)}${many ? `${all} ${short(after[k])}` : ""}`;
     });
     const [en, zh] = [line("gets", " and ", ", in all").join("; "), line("得到", " 和 ", "，共").join("；")];
-    const last = step === count + 1 + backwards.length;
-    return [`Backwards through ${nodes[i].text}: ${en}.${last ? " Done." : ""}`,
-      `反向经过 ${nodes[i].text}：${zh}。${last ? "完成。" : ""}`];
+    return [`Backwards through ${nodes[i].text}: ${en}.`, `反向经过 ${nodes[i].text}：${zh}。`];
+  }
+
+  /* What is seen at each step: {active: a node, gradients: as far as they are known, passed: the operations of the walk
+     backwards so far, said: [English, Chinese]}. First one for each operation forwards, and then backwards. */
+  function steps(nodes, values) {
+    const none = nodes.map(() => null), result = short(values.at(-1)), backwards = walk(nodes);
+    const all = [{ said: ["The leaves have their values. Next: forwards.", "叶子上已经有值。下一步：向前计算。"] }];
+    for (const i of operations(nodes)) {
+      const line = `${nodes[i].text} = ${written(nodes[i], values)} = ${short(values[i])}`;
+      all.push({ active: i, said: [`Forwards: ${line}.`, `向前：${line}。`] });
+    }
+    const end = nodes.at(-1).moves ? { active: nodes.length - 1, gradients: backward(nodes, values, 0), said: [
+      `The result is ${result}. Backwards starts here: its gradient by itself is 1.`,
+      `结果是 ${result}。反向从这里开始：结果对自己的梯度是 1。`] }
+      : { said: [`The result is ${result}. It has no leaf, so there is no gradient.`,
+        `结果是 ${result}。没有叶子，所以没有梯度。`] };
+    all.push(end);
+    backwards.forEach((active, k) => {
+      const gradients = backward(nodes, values, k + 1);
+      const said = describe(nodes, values, active, all.at(-1).gradients, gradients);
+      if (k === backwards.length - 1) said.forEach((text, i) => (said[i] = text + [" Done.", "完成。"][i]));
+      all.push({ active, gradients, passed: backwards.slice(0, k + 1), said });
+    });
+    return all.map((step) => ({ active: null, gradients: none, passed: [], ...step }));
   }
 
   // --- the toy --------------------------------------------------------------------------------------------
@@ -281,21 +288,14 @@ jaxnaive.toys.graph = (() => {
 
   function start(element, numbers) {
     const known = Object.assign(Object.create(null), numbers.leaves); // values of all leaves so far
-    let nodes = [], plan, step = 0, path = null; // of the current expression
+    let nodes = [], plan, chosen = null; // of the current expression; `chosen` is a path
     const input = make("input", {
-      type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", size: 24, value: numbers.expression,
+      type: "text", spellcheck: "false", autocapitalize: "off", autocomplete: "off", size: 24,
+      value: numbers.expression,
     });
-    const wrong = make("p", { class: "wrong", role: "alert" });
+    const wrong = make("p", { class: "wrong", role: "alert" }), said = jaxnaive.said();
     const picture = make("div", { class: "picture" }), sliders = make("div"), list = make("div", { class: "paths" });
-    const said = jaxnaive.said(), last = () => operations(nodes).length + moving(nodes).at(-1) + walk(nodes).length;
-    const to = (next) => () => {
-      step = Math.max(0, Math.min(next(), last()));
-      redraw();
-    };
-    const [first, back, forward, all] = [
-      [["Start", "开头"], () => 0], [["Back", "上一步"], () => step - 1],
-      [["Next", "下一步"], () => step + 1], [["All", "全部"], last],
-    ].map(([names, next]) => jaxnaive.button(words(...names), to(next)));
+    const walker = jaxnaive.stepper(() => steps(nodes, evaluate(nodes, known)).length - 1, redraw);
     const choose = () => {
       input.value = examples.value || input.value;
       build();
@@ -311,7 +311,7 @@ jaxnaive.toys.graph = (() => {
       } catch (error) {
         return wrong.replaceChildren(words(`${error.message}.`, `${error.zh}。`));
       }
-      [plan, step, path] = [layout(nodes), 0, null];
+      [plan, chosen] = [layout(nodes), null];
       sliders.replaceChildren(...nodes.filter(({ op }) => op === "leaf").map(({ name }) => {
         known[name] ??= 1;
         const size = Math.max(5, Math.ceil(Math.abs(known[name])));
@@ -321,53 +321,45 @@ jaxnaive.toys.graph = (() => {
         known[name] = slider.value;
         return slider.element;
       }));
-      redraw();
+      walker.to(0);
     }
 
     function redraw() {
       if (!nodes.length) return;
-      const values = evaluate(nodes, known), forwards = operations(nodes), backwards = walk(nodes);
-      const walked = step - forwards.length - 1, moves = moving(nodes), slope = slopes(nodes, values);
-      const gradients = walked >= 0 ? backward(nodes, values, walked) : nodes.map(() => null);
-      const active = [null, ...forwards, nodes.length - 1, ...backwards][step];
-      const every = everyPath(values), passed = new Set(backwards.slice(0, Math.max(0, walked)));
+      const values = evaluate(nodes, known), forwards = operations(nodes), slope = slopes(nodes, values);
+      const { active, gradients, passed, said: lines } = steps(nodes, values)[walker.at];
       picture.replaceChildren(draw(nodes, plan, picture.clientWidth || 600, {
-        active: new Set(active === null ? [] : [active]),
-        marked: new Set(path === null ? [] : every[path].edges.map(String)),
-        value: (i) => (forwards.indexOf(i) < step ? values[i] : null),
+        active, marked: chosen?.split(" ") ?? [],
+        value: (i) => (forwards.indexOf(i) < walker.at ? values[i] : null),
         gradient: (i) => gradients[i],
         slope: (i, slot) => {
-          const seen = moves[nodes[i].operands[slot]] && (path !== null || passed.has(i));
+          const seen = nodes[nodes[i].operands[slot]].moves && (chosen !== null || passed.includes(i));
           return seen ? slope[i][slot] : null;
         },
       }));
       picture.firstChild.setAttribute("aria-label", `${nodes.at(-1).text} = ${short(values.at(-1))}`);
-      first.disabled = back.disabled = step === 0;
-      forward.disabled = all.disabled = step === last();
-      said.replaceChildren(words(...describe(nodes, values, step)));
-      list.replaceChildren(...pathRows(every));
+      said.replaceChildren(words(...lines));
+      list.replaceChildren(...nodes.flatMap(({ op }, i) => (op === "leaf" ? [pathsFrom(i, values)] : [])));
     }
 
-    const leaves = () => nodes.flatMap(({ op }, i) => (op === "leaf" ? [i] : []));
-    const everyPath = (values) => leaves().flatMap((i) => paths(nodes, values, i).map((one) => ({ ...one, leaf: i })));
-
-    function pathRows(every) {
-      const rows = every.map(({ leaf, edges, slopes: along, product }, k) => {
-        const names = [nodes[leaf].name, ...edges.map(([i]) => RULES[nodes[i].op][0])].join(" → ");
+    /* A button for each path from a leaf, and their sum. */
+    function pathsFrom(leaf, values) {
+      const found = paths(nodes, values, leaf), products = found.map(({ product }) => product);
+      const buttons = found.map(({ edges, slopes: along, product }) => {
+        const path = edges.join(" "), names = [nodes[leaf].name, ...edges.map(([i]) => RULES[nodes[i].op][0])];
+        const press = () => {
+          chosen = chosen === path ? null : path;
+          redraw();
+          list.querySelector(`[data-path="${path}"]`).focus();
+        };
         const factors = along.map(bracketed).join(" × ");
-        const press = () => ((path = path === k ? null : k), redraw(), list.querySelectorAll("button")[k].focus());
-        const button = make("button", { type: "button", "aria-pressed": String(path === k), onclick: press },
-          make("span", {}, names), make("span", {}, `${factors}${factors && " = "}${short(product)}`));
-        return [leaf, button];
+        const pressed = String(chosen === path);
+        return make("button", { type: "button", "data-path": path, "aria-pressed": pressed, onclick: press },
+          make("span", {}, names.join(" → ")), make("span", {}, `${factors}${factors && " = "}${short(product)}`));
       });
-      return leaves().map((i) => {
-        const found = every.filter(({ leaf }) => leaf === i);
-        const total = found.reduce((sum, { product }) => sum + product, 0);
-        const sum = found.length > 1 ? `${found.map(({ product }) => bracketed(product)).join(" + ")} = ` : "";
-        return make("div", {}, ...rows.filter(([leaf]) => leaf === i).map(([, button]) => button),
-          make("p", {}, words("gradient by ", "对 "), make("b", {}, nodes[i].name), words(": ", " 的梯度："),
-            `${sum}${short(total)}`));
-      });
+      const sum = found.length > 1 ? `${products.map(bracketed).join(" + ")} = ` : "";
+      return make("div", {}, ...buttons, make("p", {}, words("gradient by ", "对 "), make("b", {}, nodes[leaf].name),
+        words(": ", " 的梯度："), `${sum}${short(products.reduce((a, b) => a + b, 0))}`));
     }
 
     const form = make("form", { class: "tools", onsubmit: (event) => (event.preventDefault(), build()) },
@@ -377,7 +369,7 @@ jaxnaive.toys.graph = (() => {
         words("gradient: how fast the result grows with it", "梯度：结果随它变化得有多快")), " · ",
       make("b", { class: "slope" }, words("× slope of the edge", "× 这条边的导数")));
     element.classList.add("graph");
-    element.append(form, wrong, make("div", { class: "tools" }, first, back, forward, all), said, picture, legend, sliders,
+    element.append(form, wrong, walker.element, said, picture, legend, sliders,
       make("p", { class: "heading" }, words(
         "Every path to the result: multiply the slopes along it, then add the paths. Choose one to see it.",
         "到结果的每条路径：沿路径把导数相乘，再把各路径相加。点一条，就在图上标出来。")), list);
@@ -389,5 +381,5 @@ jaxnaive.toys.graph = (() => {
     }).observe(element);
   }
 
-  return { start, parse, evaluate, slopes, backward, paths, layout, describe };
+  return { start, parse, evaluate, slopes, backward, paths, layout, steps };
 })();

@@ -42,8 +42,10 @@ jaxnaive.toys.shapes = (() => {
   /* As Python writes it. */
   const tuple = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
   const size = (shape) => shape.reduce((x, y) => x * y, 1);
+  const entries = (shape) => `${size(shape)} ${size(shape) === 1 ? "entry" : "entries"}`;
   const cell = (text, kind = "") => ({ text: String(text), kind });
   const cells = (shape, kind) => shape.map((length) => cell(length, kind));
+  const calm = (rows) => rows.map((row) => row.map((one) => (one.kind === "active" ? cell(one.text) : one)));
   const blanks = (count) => Array.from({ length: Math.max(0, count) }, () => cell("", "blank"));
 
   /* What is seen after each step: {rows: the cells of both shapes and the result, said: [English, Chinese]}. */
@@ -63,10 +65,9 @@ jaxnaive.toys.shapes = (() => {
           `在${fewer[1]}前面添加长度为 1 的轴，直到两者都是 ${rank} 阶。`] },
     ];
     for (let i = rank - 1; i >= Math.max(0, broken); i--) {
-      const [x, y] = [padded[0][i], padded[1][i]], rows = steps.at(-1).rows.map((row) => [...row]);
+      const [x, y] = [padded[0][i], padded[1][i]], rows = calm(steps.at(-1).rows);
       const length = x === 1 ? y : x, axis = i - rank;
       if (!rows[2].length) rows[2] = blanks(rank);
-      for (const row of rows) for (const one of row) if (one.kind === "active") row[row.indexOf(one)] = cell(one.text);
       let said = [`both have length ${x}, and so has the result`, `两者长度都是 ${x}，结果也是 ${x}`];
       if (i === broken) {
         said = [`${x} and ${y} are different, and neither is 1. They cannot be broadcast`,
@@ -84,9 +85,9 @@ jaxnaive.toys.shapes = (() => {
       steps.push({ rows, said: [`Axis ${axis}: ${said[0]}.`, `轴 ${axis}：${said[1]}。`] });
     }
     if (shape) {
-      const rows = steps.at(-1).rows.map((row) => row.map((one) => (one.kind === "active" ? cell(one.text) : one)));
-      steps.push({ rows: [rows[0], rows[1], cells(shape, "result")], said: [
-        `${tuple(a)} and ${tuple(b)} give ${tuple(shape)}: ${size(shape)} entries.`,
+      const [first, second] = calm(steps.at(-1).rows);
+      steps.push({ rows: [first, second, cells(shape, "result")], said: [
+        `${tuple(a)} and ${tuple(b)} give ${tuple(shape)}: ${entries(shape)}.`,
         `${tuple(a)} 和 ${tuple(b)} 得到 ${tuple(shape)}：共 ${size(shape)} 个元素。`] });
     }
     return steps;
@@ -121,7 +122,7 @@ jaxnaive.toys.shapes = (() => {
         "The result is summed over both, so they are gone. The other axes stay, those of the first in front.",
         `这两个轴被求和，结果里不再有。其余的轴都留下，第一个的在前，第二个的在后。`] },
       { rows: rows("gone", gone), said: [
-        `${tuple(a)} · ${tuple(b)} gives ${tuple(shape)}: ${size(shape)} entries, each ${sum[0]}.${sameAsNumPy[0]}`,
+        `${tuple(a)} · ${tuple(b)} gives ${tuple(shape)}: ${entries(shape)}, each ${sum[0]}.${sameAsNumPy[0]}`,
         `${tuple(a)} · ${tuple(b)} 得到 ${tuple(shape)}：共 ${size(shape)} 个元素，每个是 ${sum[1]}。${sameAsNumPy[1]}`] }];
   }
 
@@ -129,9 +130,11 @@ jaxnaive.toys.shapes = (() => {
 
   const MODES = {
     broadcasting: { steps: broadcastSteps, names: ["broadcasting", "广播"], pairs: [
-      ["64, 3, 32, 10", "32, 10"], ["5, 1", "3"], ["32, 10", "10"], ["2, 3", "2"], ["8, 1, 6, 1", "7, 1, 5"], ["4", ""]] },
+      ["64, 3, 32, 10", "32, 10"], ["5, 1", "3"], ["32, 10", "10"], ["2, 3", "2"], ["8, 1, 6, 1", "7, 1, 5"],
+      ["4", ""]] },
     dot: { steps: dotSteps, names: ["dot", "点积"], pairs: [
-      ["2, 3", "3, 4"], ["128, 784", "784, 512"], ["3", "3"], ["4, 3", "3"], ["2, 3, 4, 5", "5, 6"], ["3, 2", "3, 2"]] },
+      ["2, 3", "3, 4"], ["128, 784", "784, 512"], ["3", "3"], ["4, 3", "3"], ["2, 3, 4, 5", "5, 6"],
+      ["3, 2", "3, 2"]] },
   };
 
   function table(rows) {
@@ -142,7 +145,7 @@ jaxnaive.toys.shapes = (() => {
   }
 
   function start(element) {
-    let mode = "broadcasting", steps = [], step = 0;
+    let mode = "broadcasting", steps = [];
     const typed = Object.fromEntries(Object.entries(MODES).map(([name, { pairs }]) => [name, [...pairs[0]]]));
     const wrong = make("p", { class: "wrong", role: "alert" }), picture = make("div", { class: "picture" });
     const said = jaxnaive.said(), names = [["first shape", "第一个形状"], ["second shape", "第二个形状"]];
@@ -150,15 +153,7 @@ jaxnaive.toys.shapes = (() => {
       type: "text", inputmode: "text", autocomplete: "off", spellcheck: "false", size: 14,
       oninput: () => ((typed[mode][k] = inputs[k].value), build()),
     }));
-    const to = (next) => () => {
-      step = Math.max(0, Math.min(next(), steps.length - 1));
-      redraw();
-    };
-    const last = () => steps.length - 1;
-    const [first, back, forward, all] = [
-      [["Start", "开头"], () => 0], [["Back", "上一步"], () => step - 1],
-      [["Next", "下一步"], () => step + 1], [["All", "全部"], last],
-    ].map(([label, next]) => jaxnaive.button(words(...label), to(next)));
+    const walker = jaxnaive.stepper(() => steps.length - 1, redraw);
     const examples = make("div", { class: "tools examples" });
 
     function build(at = 0) {
@@ -171,9 +166,8 @@ jaxnaive.toys.shapes = (() => {
           }
         });
         steps = MODES[mode].steps(...shapes);
-        step = Math.min(at, last());
         wrong.replaceChildren();
-        redraw();
+        walker.to(at);
       } catch (lines) {
         if (!Array.isArray(lines)) throw lines;
         wrong.replaceChildren(words(...lines));
@@ -181,10 +175,8 @@ jaxnaive.toys.shapes = (() => {
     }
 
     function redraw() {
-      picture.replaceChildren(table(steps[step].rows));
-      said.replaceChildren(words(...steps[step].said));
-      first.disabled = back.disabled = step === 0;
-      forward.disabled = all.disabled = step === last();
+      picture.replaceChildren(table(steps[walker.at].rows));
+      said.replaceChildren(words(...steps[walker.at].said));
     }
 
     function choose(name, pair = typed[name], at = 0) {
@@ -203,7 +195,7 @@ jaxnaive.toys.shapes = (() => {
     element.classList.add("shapes");
     element.append(choice.element,
       make("div", { class: "tools" }, ...inputs.map((input, k) => make("label", {}, words(...names[k]), input))),
-      wrong, make("div", { class: "tools" }, first, back, forward, all), said, picture,
+      wrong, walker.element, said, picture,
       make("p", { class: "heading" }, words("Examples", "例子")), examples);
     choose(mode);
   }
