@@ -163,7 +163,8 @@ recipe = jn.training.Recipe(model, jn.optimizers.sgd(0.1))
 state = jn.training.start(jax.random.key(0), recipe)._replace(params=params)
 train_step = jax.jit(jn.training.train_step, static_argnames="recipe")
 theirs, _ = train_step(state, Batch(x, y, jnp.ones(128)), recipe)
-jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), theirs.params, following)
+for ours, other in zip(jax.tree.leaves(following), jax.tree.leaves(theirs.params), strict=True):
+    np.testing.assert_allclose(ours, other, atol=1e-6)
 
 # %% [markdown] lang="en"
 # ## Little by little
