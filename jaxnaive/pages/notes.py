@@ -7,7 +7,6 @@ notes, ``alt`` and ``alt_zh``, which say in words what a picture shows.
 import copy
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxnaive import pages
@@ -15,7 +14,6 @@ from jaxnaive.pages import toys
 
 PAGE = "index.html"
 LANGUAGES = {"en": "English", "zh": "中文"}
-TOYS = Path(__file__).parent / "templates" / "notes" / "toys"
 
 
 class Heading(NamedTuple):
@@ -86,18 +84,13 @@ def to_html(notebooks: Mapping[str, Any], dataset: str, language: str | None = N
         for output in cell.outputs
         if output["kind"] == "toy"
     }
-    used = [name for name in toys.NAMES if name in played]
     return pages.template("notes/notes.html").render(
         lessons=lessons,
         dataset=dataset,
         languages=LANGUAGES,
         language=language,
-        scripts=[path.read_text() for path in [TOYS / "common.js", *(TOYS / f"{name}.js" for name in used)]],
-        styles=[
-            path.read_text()
-            for path in [TOYS / "toys.css", *(TOYS / f"{name}.css" for name in used)]
-            if path.exists()
-        ],
+        scripts=toys.scripts(played),
+        styles=toys.styles(played),
     )
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array
 from jaxnaive import pages
 from jaxnaive.layers import Params
 from jaxnaive.networks import Network, check_takes_digits
+from jaxnaive.pages import toys
 
 PLAYGROUND = "playground.html"
 
@@ -25,7 +26,8 @@ def to_html(network: Network) -> str:
     return pages.template(PLAYGROUND).render(
         name=network.folder.resolve().name,
         sizes=[len(layers[0]["w"]), *(layer["b"].size for layer in layers)],
-        class_names=network.class_names,
+        scripts=toys.scripts(["pad"]),
+        styles=toys.styles(["pad"]),
         network=to_json(network.params, network.class_names),
     )
 

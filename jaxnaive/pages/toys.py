@@ -1,5 +1,7 @@
 """What a reader plays with in a page: a toy has a name, which the page's JavaScript knows, and numbers."""
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxnaive import pictures
 
 MIME = "application/vnd.jaxnaive.toy+json"
+FOLDER = Path(__file__).parent / "templates" / "notes" / "toys"
 NAMES = ("graph", "shapes", "plane", "ball", "manifold", "rates", "pad")
 
 
@@ -39,3 +42,18 @@ def rounded(array: ArrayLike) -> Any:
     if array.ndim:
         return [rounded(part) for part in array]
     return float(f"{array:.4g}") if np.isfinite(array) else None
+
+
+def scripts(names: Collection[str]) -> list[str]:
+    """The JavaScript of toys, with what all of them share first."""
+    return [(FOLDER / f"{name}.js").read_text() for name in ("common", *_in_order(names))]
+
+
+def styles(names: Collection[str]) -> list[str]:
+    """The CSS of toys, with what all of them share first."""
+    paths = [FOLDER / f"{name}.css" for name in ("toys", *_in_order(names))]
+    return [path.read_text() for path in paths if path.exists()]
+
+
+def _in_order(names: Collection[str]) -> list[str]:
+    return [name for name in NAMES if name in names]
