@@ -66,42 +66,58 @@ jaxnaive.toys.ball = (() => {
 
   // --- what both views share ------------------------------------------------------------------------------
 
-  /* Run, step, reset: `changed(moving)` is called when `player.now` is another step. */
-  function player(last, changed) {
-    const self = { now: 0, stop: () => {} };
-    const to = (step, moving = false) => {
-      self.now = Math.min(step, last);
-      changed(moving && self.now < last);
-      return self.now < last;
-    };
-    const run = () => {
-      self.stop();
-      if (self.now === last) self.now = 0;
-      // faster after a while, when less happens in each step
-      self.stop = jaxnaive.animate(() => to(self.now + 1 + Math.floor(self.now / 60), true));
-    };
-    const halt = (then) => () => (self.stop(), then());
-    self.to = (step) => halt(() => to(step))();
-    self.element = make(
-      "div", { class: "tools" },
-      jaxnaive.button(words("Run", "运行"), run),
-      jaxnaive.button(words("Stop", "停止"), halt(() => changed(false))),
-      jaxnaive.button(words("Step", "一步"), halt(() => to(self.now + 1))),
-      jaxnaive.button(words("Reset", "回到起点"), halt(() => to(0))),
-    );
-    return self;
-  }
-
-  const emptyCells = () => [make("td"), make("td"), make("td")];
-  const fill = (cells, texts) => texts.forEach((text, i) => (cells[i].textContent = text));
   const log = (power) => short(10 ** power);
   const fixed = (x, digits) => (Math.abs(x) < 1e4 ? x.toFixed(digits).replace(/^-(0\.0*)$/, "$1") : "∞");
+
+  /* A picture of paths that runs up to step `last`, with its buttons, sliders, table, and line in words.
+     `follows` makes the paths from the values of the sliders. */
+  function view({ last, label, draw, sliders, follows, columns, rows, cells, sentence }) {
+    const said = jaxnaive.said(), boxes = rows.map(() => columns.map(() => make("td")));
+    const inputs = sliders.map(([both, min, max, step, value, show, change]) =>
+      jaxnaive.slider({ label: words(...both), min, max, step, value, show, change: () => change() }));
+    const follow = () => follows(...inputs.map((one) => one.value));
+    let now = 0, stop = () => {}, paths = follow();
+    const picture = jaxnaive.canvas(2, (...drawing) => draw(...drawing, paths, now), 260);
+    picture.element.setAttribute("aria-label", label);
+    const to = (step, moving = false) => {
+      now = Math.min(step, last);
+      picture.redraw();
+      boxes.forEach((row, k) => cells(paths[k], now).forEach((text, i) => (row[i].textContent = text)));
+      if (!moving || now === last) said.replaceChildren(words(...sentence(paths, now)));
+      return now < last;
+    };
+    const halt = (step) => (stop(), to(step));
+    const again = (step = now) => {
+      paths = follow();
+      halt(step);
+    };
+    const run = () => {
+      halt(now % last);
+      stop = jaxnaive.animate(() => to(now + 1 + Math.floor(now / 60), true)); // faster when less happens
+    };
+    const tools = make(
+      "div", { class: "tools" }, jaxnaive.button(words("Run", "运行"), run),
+      jaxnaive.button(words("Stop", "停止"), () => halt(now)),
+      jaxnaive.button(words("Step", "一步"), () => halt(now + 1)),
+      jaxnaive.button(words("Reset", "重置"), () => halt(0)),
+    );
+    const table = jaxnaive.table(["", ...columns.map((both) => words(...both))], rows.map((row, k) => [row, boxes[k]]));
+    const element = make("div", {}, picture.element, tools, ...inputs.map((one) => one.element), table, said);
+    return { element, inputs, again };
+  }
+
+  /* Keep to the inside of the axes. */
+  function clip(context, at) {
+    context.beginPath();
+    context.rect(at.left, 0, at.right - at.left, at.bottom);
+    context.clip();
+  }
 
   // --- balls on a curve -----------------------------------------------------------------------------------
 
   const STEPS = 1000, RADIUS = 9, FROM = -3.5, TO = 6;
   const BALLS = [
-    ["sgd", "blue", ["plain descent", "普通梯度下降"]],
+    ["sgd", "blue", ["plain descent", "梯度下降"]],
     ["momentum", "orange", ["heavy ball", "重球动量"]],
     ["nesterov", "green", ["Nesterov", "Nesterov 动量"]],
   ];
@@ -113,40 +129,36 @@ jaxnaive.toys.ball = (() => {
 
   /* What becomes of a ball, in both languages. */
   function outcome(curve, path) {
-    const step = restsAfter(path), end = path.at(-1)[0];
-    const gone = path.findIndex(([w]) => !(Math.abs(w) < 100));
-    if (gone >= 0) return ["flies away: the learning rate is too large", "飞走了：学习率太大"];
-    const at = fixed(end, 2);
+    const step = restsAfter(path), end = path.at(-1)[0], at = fixed(end, 2);
+    if (!path.every(([w]) => Math.abs(w) < 100))
+      return ["flies away: the learning rate is too large", "飞走了：学习率太大"];
     if (step === null) return [`still moves after ${STEPS} steps, at ${at}`, `${STEPS} 步之后仍在动，位置 ${at}`];
     const [en, zh] = where(curve, end);
     return [`rests ${en}, at ${at}, after ${step} steps`, `${step} 步后停在${zh}，位置 ${at}`];
   }
 
-  function drawBalls(context, width, height, color, curve, paths, now) {
+  function drawBalls(context, width, height, color, paths, now, curve) {
     const at = jaxnaive.frame(context, width, height, color, { from: FROM, to: TO }, { from: -0.7, to: 4.8 });
-    context.beginPath();
-    context.rect(at.left, 0, at.right - at.left, at.bottom);
-    context.clip();
+    clip(context, at);
     context.beginPath();
     for (let w = FROM; w < TO; w += 0.02) context.lineTo(at.x(w), at.y(loss(curve, w)));
-    Object.assign(context, { lineWidth: 2, strokeStyle: color.ink, textAlign: "center", textBaseline: "middle" });
+    Object.assign(context, { lineWidth: 2, strokeStyle: color.ink, textAlign: "center" });
     context.stroke();
     const shown = [];
     paths.forEach((path, k) => {
       context.fillStyle = color[BALLS[k][1]];
       context.globalAlpha = 0.5;
-      for (const [w] of path.slice(0, now + 1))
-        context.fillRect(at.x(w) - 1.5, at.y(loss(curve, w)) - 3 * k - 5, 3, 3);
+      for (const [w] of path.slice(0, now + 1)) context.fillRect(at.x(w) - 1.5, at.y(loss(curve, w)) - 3 * k - 5, 3, 3);
+      context.globalAlpha = 1;
     });
-    context.globalAlpha = 1;
     paths.forEach((path, k) => {
       const [w] = path[now], x = at.x(w);
       const below = shown.filter((other) => Math.abs(other - x) < 1.6 * RADIUS).length; // they pile up
       const y = at.y(loss(curve, w)) - RADIUS * (1 + 2 * below);
       shown.push(x);
+      context.fillStyle = color[BALLS[k][1]];
       context.beginPath();
       context.arc(x, y, RADIUS, 0, 7);
-      context.fillStyle = color[BALLS[k][1]];
       context.fill();
       context.fillStyle = color.paper;
       context.fillText(k + 1, x, y);
@@ -154,55 +166,42 @@ jaxnaive.toys.ball = (() => {
   }
 
   function balls() {
-    let curve = CURVES.shallow, paths;
-    const said = jaxnaive.said(), cells = BALLS.map(emptyCells);
-    const input = (en, zh, options) => jaxnaive.slider({ label: words(en, zh), change: () => settle(), ...options });
-    const start = input("start", "起点", { min: -3, max: 5, step: 0.1, value: curve.start, show: (x) => x.toFixed(1) });
-    const rate = input("learning rate", "学习率", { min: -3, max: 1, step: 0.01, value: Math.log10(0.05), show: log });
-    const decay = input("momentum", "动量", { min: 0, max: 0.99, step: 0.01, value: 0.9, show: (x) => x.toFixed(2) });
-    const draw = (...drawing) => drawBalls(...drawing, curve, paths, play.now);
-    const picture = jaxnaive.canvas(2, draw, 260);
-    picture.element.setAttribute("aria-label", "loss curve with balls / 损失曲线和小球");
-    const play = player(STEPS, changed);
-
-    function settle() {
-      const gradient = ([w]) => [slope(curve, w)];
-      paths = BALLS.map(([name]) => follow(name, 10 ** rate.value, gradient, [start.value], STEPS, decay.value));
-      play.to(0);
-    }
-
-    function changed(moving) {
-      picture.redraw();
-      paths.forEach((path, k) => {
-        const [w] = path[play.now];
-        fill(cells[k], [fixed(w, 3), fixed(loss(curve, w), 3), restsAfter(path) ?? "–"]);
-      });
-      if (moving) return;
-      const outcomes = paths.map((path) => outcome(curve, path));
-      const line = (i, join) => BALLS.map(([, , names], k) => `${names[i]} ${outcomes[k][i]}`).join(join);
-      const [en, zh] = play.now < STEPS ? [`step ${play.now}`, `第 ${play.now} 步`] : [line(0, "; "), line(1, "；")];
-      said.replaceChildren(words(`${en[0].toUpperCase()}${en.slice(1)}.`, `${zh}。`));
-    }
-
+    let curve = CURVES.shallow;
+    const change = () => shown.again(0);
+    const shown = view({
+      last: STEPS, label: "loss curve with balls / 损失曲线和小球",
+      draw: (...drawing) => drawBalls(...drawing, curve),
+      sliders: [
+        [["start", "起点"], -3, 5, 0.1, curve.start, (x) => x.toFixed(1), change],
+        [["learning rate", "学习率"], -3, 1, 0.01, Math.log10(0.05), log, change],
+        [["momentum", "动量"], 0, 0.99, 0.01, 0.9, (x) => x.toFixed(2), change],
+      ],
+      follows: (start, rate, decay) =>
+        BALLS.map(([name]) => follow(name, 10 ** rate, ([w]) => [slope(curve, w)], [start], STEPS, decay)),
+      columns: [["place", "位置"], ["loss", "损失"], ["steps to rest", "停下所需步数"]],
+      rows: BALLS.map(([, color, both], k) => make("span", {}, jaxnaive.swatch(color), `${k + 1} `, words(...both))),
+      cells: (path, now) => [fixed(path[now][0], 3), fixed(loss(curve, path[now][0]), 3), restsAfter(path) ?? "–"],
+      sentence(paths, now) {
+        if (now < STEPS) return [`Step ${now}.`, `第 ${now} 步。`];
+        const [en, zh] = [0, 1].map((i) => BALLS.map(([, , both], k) => `${both[i]} ${outcome(curve, paths[k])[i]}`));
+        return [`${en.join("; ").replace("p", "P")}.`, `${zh.join("；")}。`];
+      },
+    });
     const choice = jaxnaive.radios({
       label: words("curve", "曲线"), value: "shallow",
       options: [
-        ["shallow", words("a dent on the way", "途中有小坑")],
-        ["deep", words("a deeper dent, no run-up", "坑更深，没有助跑")],
-        ["best", words("the dent is the best place", "坑底最低")],
+        ["shallow", words("a small dent", "小坑")],
+        ["deep", words("a deep dent, no run-up", "坑深，没有助跑")],
+        ["best", words("the dent is lowest", "坑底最低")],
       ],
-      change: (name) => {
+      change(name) {
         curve = CURVES[name];
-        start.set(curve.start);
-        settle();
+        shown.inputs[0].set(curve.start);
+        change();
       },
     });
-    settle();
-    const columns = ["", words("place", "位置"), words("loss", "损失"), words("steps to rest", "停下所需步数")];
-    const names = BALLS.map(([, color, both], k) =>
-      make("span", {}, jaxnaive.swatch(color), `${k + 1} `, words(...both)));
-    return make("div", {}, choice.element, picture.element, play.element, start.element, rate.element, decay.element,
-      jaxnaive.table(columns, names.map((name, k) => [name, cells[k]])), said);
+    change();
+    return make("div", {}, choice.element, shown.element);
   }
 
   // --- tracks down a valley -------------------------------------------------------------------------------
@@ -215,17 +214,15 @@ jaxnaive.toys.ball = (() => {
 
   function drawValley(context, width, height, color, paths, now) {
     const at = jaxnaive.frame(context, width, height, color, { from: -2.4, to: 2.4 }, { from: -0.6, to: 0.6 });
-    context.beginPath();
-    context.rect(at.left, at.top, at.right - at.left, at.bottom - at.top);
-    context.clip();
+    clip(context, at);
     Object.assign(context, { strokeStyle: color.faint, lineWidth: 1 });
     for (let level = 0.02; level < 40; level *= 2.5) { // ellipses, on which the loss is the same
+      const along = at.x(Math.sqrt(2 * level)) - at.x(0), across = at.y(0) - at.y(Math.sqrt(2 * level / 100));
       context.beginPath();
-      const across = at.y(0) - at.y(Math.sqrt(2 * level / 100)), along = at.x(Math.sqrt(2 * level)) - at.x(0);
       context.ellipse(at.x(0), at.y(0), along, across, 0, 0, 7);
       context.stroke();
     }
-    for (const [name, path] of Object.entries(paths)) {
+    for (const { name, path } of paths) {
       const paint = color[TRACKS[name][0]] ?? TRACKS[name][0];
       Object.assign(context, { strokeStyle: paint, fillStyle: paint, lineWidth: 1.75, lineJoin: "round" });
       const finite = path.slice(0, now + 1).filter((w) => w.every((x) => Math.abs(x) < 1e6));
@@ -240,53 +237,41 @@ jaxnaive.toys.ball = (() => {
   }
 
   function tracks() {
-    let paths = {};
     const names = Object.keys(TRACKS), on = new Set(names);
-    const said = jaxnaive.said(), cells = names.map(emptyCells);
-    const factor = jaxnaive.slider({
-      label: words("rates times", "学习率乘以"), min: -1, max: 1, step: 0.02, value: 0, show: log, change: () => settle(),
-    });
-    const chosen = () => Object.fromEntries(Object.entries(paths).filter(([name]) => on.has(name)));
-    const picture = jaxnaive.canvas(1.9, (...drawing) => drawValley(...drawing, chosen(), play.now), 260);
-    picture.element.setAttribute("aria-label", "contour lines of a valley with tracks / 山谷的等高线和轨迹");
-    const play = player(SHOWN, changed);
-
-    const rate = (name) => TRACKS[name][1] * 10 ** factor.value;
-    function settle() {
-      for (const name of names) paths[name] = follow(name, rate(name), valleySlope, START, LIMIT);
-      play.to(play.now);
-    }
-
-    function changed(moving) {
-      picture.redraw();
-      const losses = names.map((name) => valley(paths[name][play.now]));
-      names.forEach((name, k) => {
-        const now = losses[k] < 1e6 ? short(losses[k]) : "∞";
-        fill(cells[k], [short(rate(name)), now, stepsToMillionth(paths[name]) ?? `> ${LIMIT}`]);
-      });
-      if (moving) return;
-      const shown = losses.filter((x, k) => on.has(names[k]) && x < 1e6), lowest = Math.min(...shown);
-      const step = [`Step ${play.now}`, `第 ${play.now} 步`];
-      const best = names[losses.indexOf(lowest)];
-      said.replaceChildren(!shown.length || !play.now ? words(`${step[0]}.`, `${step[1]}。`)
-        : words(`${step[0]}: ${best} is lowest, loss ${short(lowest)}.`,
-          `${step[1]}：${best} 最低，损失 ${short(lowest)}。`));
-    }
-
-    const boxes = names.map((name) => {
+    const box = (name) => {
       const label = make("span", {}, jaxnaive.swatch(TRACKS[name][0]), name);
       return jaxnaive.checkbox(label, true, (checked) => {
         if (checked) on.add(name);
         else on.delete(name);
-        changed(false);
+        shown.again();
       }).element;
+    };
+    const chosen = (paths) => paths.filter(({ name }) => on.has(name));
+    const shown = view({
+      last: SHOWN, label: "contour lines of a valley with tracks / 山谷的等高线和轨迹",
+      draw: (context, width, height, color, paths, now) =>
+        drawValley(context, width, height, color, chosen(paths), now),
+      sliders: [[["learning rates ×", "学习率 ×"], -1, 1, 0.02, 0, log, () => shown.again()]],
+      follows: (factor) => names.map((name) => {
+        const rate = TRACKS[name][1] * 10 ** factor;
+        return { name, rate, path: follow(name, rate, valleySlope, START, LIMIT) };
+      }),
+      columns: [["rate", "学习率"], ["loss", "损失"], ["steps to 10⁻⁶", "到 10⁻⁶ 的步数"]],
+      rows: names.map(box),
+      cells({ rate, path }, now) {
+        const height = valley(path[now]);
+        return [short(rate), height < 1e6 ? short(height) : "∞", stepsToMillionth(path) ?? `>${LIMIT}`];
+      },
+      sentence(paths, now) {
+        const height = ({ path }) => valley(path[now]), finite = chosen(paths).filter((one) => height(one) < 1e6);
+        if (!finite.length || !now) return [`Step ${now}.`, `第 ${now} 步。`];
+        const best = finite.reduce((a, b) => (height(b) < height(a) ? b : a)), lowest = height(best);
+        return [`Step ${now}: ${best.name} is lowest, loss ${short(lowest)}.`,
+          `第 ${now} 步：${best.name} 最低，损失 ${short(lowest)}。`];
+      },
     });
-    play.now = 60;
-    settle();
-    const columns = [words("optimizer", "优化器"), words("rate", "学习率"), words("loss now", "当前损失"),
-      words("steps to a millionth", "降到百万分之一的步数")];
-    return make("div", {}, picture.element, play.element, factor.element,
-      jaxnaive.table(columns, names.map((name, k) => [boxes[k], cells[k]])), said);
+    shown.again(60);
+    return shown.element;
   }
 
   function start(element) {
