@@ -1,7 +1,6 @@
 """Pictures of ideas: slices, products, maps of the plane, what layers do to it, and paths of optimizers."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp

@@ -78,7 +78,7 @@ def said(browser):
 def python_and_page(browser, ink):
     """The same ink through the two normalisations."""
     theirs = browser.execute_script(
-        "const [ink, width, height] = arguments; return Array.from(jaxnaive.toys.pad.normalise(ink, width, height))",
+        "return Array.from(jaxnaive.toys.pad.normalise(...arguments))",
         ink.ravel().tolist(), ink.shape[1], ink.shape[0],
     )  # fmt: skip
     return handwriting.normalise(ink).astype(int), np.reshape(theirs, (28, 28))
@@ -180,6 +180,19 @@ def test_strokes_are_undone_and_cleared_and_an_empty_pad_says_nothing(pad):
     assert pad.execute_script("return pad.ink().reduce((a, b) => a + b)") == pytest.approx(one_stroke)
     click(pad, UNDO)
     assert said(pad) == "Draw one on the pad." and "%" not in pad.find_element("css selector", "tr").text
+
+
+def test_a_keyboard_draws_too_and_the_words_are_those_of_the_readers_language(pad):
+    from selenium.webdriver.common.keys import Keys
+
+    sheet = pad.find_element("css selector", ".sheet")
+    sheet.send_keys(*[Keys.ARROW_UP] * 9, " ", *[Keys.ARROW_DOWN] * 18, " ", *[Keys.ARROW_LEFT] * 3)
+    settle(pad)
+    assert said(pad).startswith("It says 1,")
+    assert pad.execute_script("return document.querySelector('.cursor').hidden") is False
+    pad.execute_script("document.documentElement.lang = 'zh'")
+    assert said(pad).startswith("它说是 1，")
+    assert pad.find_element("css selector", "h1").text == "写一个数字"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
