@@ -1,9 +1,9 @@
-"""Is momentum really faster? Every optimizer over learning rates and seeds, with error bars.
+"""Is momentum really faster? Every optimizer on a real dataset, over learning rates and seeds.
 
     python experiments/optimizers.py
 
-Rows S57 to S59 of the notes. The learning rate of each optimizer is chosen on a validation split; the test
-set is used with the chosen one only.
+The learning rate of each optimizer is chosen on a validation split; the test set is used with the chosen one
+only. What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,6 @@
 import io
 import itertools
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +46,6 @@ def save(figure: Any, path: Path) -> None:
                 figure.savefig(temporary, metadata={"Date": None})
         else:
             image(figure, dpi=120, colors=64).save(temporary, optimize=True)
-
-
-def save_animation(frames: Sequence[Any], path: Path) -> None:
-    """Write images as an animated GIF file that pauses at its end: whole, or not at all."""
-    with files.replacing(path) as temporary:
-        durations = [250] * (len(frames) - 1) + [2000]
-        frames[0].save(temporary, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def image(figure: Any, dpi: int, colors: int) -> Any:

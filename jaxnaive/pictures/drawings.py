@@ -1,6 +1,7 @@
 """Pictures of ideas: slices, products, maps of the plane, what layers do to it, and paths of optimizers."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from jaxnaive import geometry, pictures
 from jaxnaive.geometry import Affine, apply
 
 Number = int | float
-COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
+COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
 
 def ranks(tensors: Sequence[np.ndarray]) -> Any:
@@ -145,7 +146,7 @@ def rearranged(x: np.ndarray, tables: dict[str, np.ndarray]) -> Any:
     """A matrix and others with the same entries; the entries of a row of the first have one colour.
 
     Args:
-      x: of at most four rows, no entry twice.
+      x: of at most six rows, no entry twice.
       tables: matrices by their titles, in the figure's order.
     """
     figure = pictures.new(8.5, 2.9)
@@ -277,23 +278,24 @@ class Track(NamedTuple):
     points: np.ndarray  # [steps], or [steps, 2] on the plane
 
 
-def balls(panels: Sequence[tuple[str, Callable[[Any], Any], Sequence[Track]]]) -> Any:
+def balls(panels: Mapping[str, tuple[Callable[[np.ndarray], Any], Sequence[Track]]]) -> Any:
     """Balls on loss curves: where each optimizer started, where it went, and where it ended.
 
     Args:
-      panels: a title, a function of one number, and the tracks on it.
+      panels: by their titles: a function of one number, and the tracks on it.
     """
     figure = pictures.new(4.0 * len(panels), 3.6)
-    ends = np.concatenate([track.points for _, _, tracks in panels for track in tracks])
+    ends = np.concatenate([track.points for _, tracks in panels.values() for track in tracks])
     x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
-    for axes, (title, loss, tracks) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, (loss, tracks)) in zip(every, panels.items(), strict=True):
         axes.plot(x, loss(x), color="0.6", zorder=0)
         height = np.ptp(loss(x))
-        for color, track in zip(COLORS, tracks, strict=False):
-            y = loss(track.points) + 0.03 * height
+        for n, (color, track) in enumerate(zip(COLORS, tracks, strict=False)):
+            y = loss(track.points) + 0.03 * (n + 1) * height  # above one another where they meet
             axes.plot(track.points, y, ".", color=color, markersize=3, alpha=0.4)
             axes.plot(track.points[-1], y[-1], "o", color=color, markersize=9, label=track.name)
-        axes.plot(track.points[0], y[0], "k*", markersize=9, label="start")
+        axes.plot(track.points[0], loss(track.points[0]), "k*", markersize=9, label="start")
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="weight", ylabel="loss")
         axes.legend(fontsize=8)
@@ -301,24 +303,28 @@ def balls(panels: Sequence[tuple[str, Callable[[Any], Any], Sequence[Track]]]) -
 
 
 def valleys(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: int) -> Any:
-    """The first steps of optimizers on the plane, on the contours of the loss.
+    """The first steps of optimizers on the plane, on the contours of the loss, three in a row.
 
     Args:
       loss: of points ``[..., 2]``.
-      tracks: on the plane, three a row.
+      tracks: on the plane.
       steps: how many of them are shown.
     """
-    rows = -(-len(tracks) // 3)
-    figure = pictures.new(9.6, 2.9 * rows)
+    columns = min(3, len(tracks))
+    rows = math.ceil(len(tracks) / columns)
+    figure = pictures.new(3.2 * columns, 2.6 * rows)
     points = np.concatenate([track.points for track in tracks])
     low, high = points.min(axis=0) - 0.2, points.max(axis=0) + 0.2
     plane = np.stack(np.meshgrid(*(np.linspace(*ends, 100) for ends in zip(low, high, strict=True))), axis=-1)
     heights = np.asarray(loss(plane))
     levels = np.geomspace(heights.max() / 3000, heights.max(), 12)
-    for axes, track in zip(figure.subplots(rows, 3, squeeze=False).flat, tracks, strict=False):
+    every = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, color, track in zip(every, COLORS, tracks, strict=False):
         axes.contour(plane[..., 0], plane[..., 1], heights, levels=levels, colors="0.8", linewidths=0.7)
-        axes.plot(*track.points[: steps + 1].T, ".-", color="tab:blue", linewidth=1, markersize=4)
+        axes.plot(*track.points[: steps + 1].T, ".-", color=color, linewidth=1, markersize=4)
         axes.plot(0, 0, "k+")
-        axes.set_title(f"{track.name}: loss {float(loss(track.points[steps])):.0e} after {steps}", fontsize=9)
+        axes.set_title(f"{track.name}\nloss {float(loss(track.points[steps])):.1e} after {steps}", fontsize=9)
         axes.set(xticks=[], yticks=[])
+    for axes in every[len(tracks) :]:
+        axes.axis("off")
     return figure

@@ -1,6 +1,9 @@
 """Optimizers compared with error bars: rows S57 and S58."""
 
+import contextlib
+import io
 import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +17,34 @@ OPTIMIZERS = job.OPTIMIZERS
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_s57_s58_optimizers_are_compared_with_error_bars(tmp_path, monkeypatch, capsys):
+class Shown(NamedTuple):
+    """What the experiment says and returns, with all its parts."""
+
+    folder: Any
+    printed: str
+    result: experiment.Result
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The whole experiment with half of the optimizers and small networks."""
+    folder, printed = tmp_path_factory.mktemp("optimizers"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(job, "OPTIMIZERS", {name: OPTIMIZERS[name] for name in ("sgd", "momentum", "adam")})
+        patch.setattr(experiment, "RATES", (0.03, 0.1))
+        options = experiment.Options("digits", hidden=16, epochs=4, seeds=3, target=0.5, out=folder)
+        result = experiment.main(options)
+    return Shown(folder, printed.getvalue(), result)
+
+
+@pytest.mark.xdist_group("optimizers compared")
+def test_s57_s58_optimizers_are_compared_with_error_bars(shown):
     assert list(OPTIMIZERS) == ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
-    monkeypatch.setattr(job, "OPTIMIZERS", {name: OPTIMIZERS[name] for name in ("sgd", "momentum", "adam")})
-    monkeypatch.setattr(experiment, "RATES", (0.03, 0.1))
-    options = experiment.Options("digits", hidden=16, epochs=4, seeds=3, target=0.5, out=tmp_path / "out")
-    result = experiment.main(options)
-    assert list(result.rates) == ["sgd", "momentum", "adam"]
-    assert np.mean(result.epochs["momentum"]) < np.mean(result.epochs["sgd"])
-    assert re.search(r"adam .*\[0\.\d+, 0\.\d+\]", capsys.readouterr().out)
+    assert list(shown.result.rates) == ["sgd", "momentum", "adam"]
+    assert np.mean(shown.result.epochs["momentum"]) < np.mean(shown.result.epochs["sgd"])
+    assert re.search(r"adam .*\[0\.\d+, 0\.\d+\]", shown.printed)
     for name in ("rates", "curves", "ranking"):
-        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(PNG)
+        assert (shown.folder / f"{name}.png").read_bytes().startswith(PNG)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -150,3 +150,25 @@ def test_s33_a_transpose_is_drawn_with_the_order_that_it_changes():
     x = np.arange(6).reshape(3, 2)
     texts = drawn(drawings.rearranged(x, {"reshaped": x.reshape(2, 3), "transposed": x.T}))
     assert "row by row: 0 1 2 3 4 5" in texts and "row by row: 0 2 4 1 3 5" in texts
+
+
+def test_s58_balls_start_at_the_star_and_end_at_the_disc():
+    tracks = [drawings.Track("a", np.array([-1.0, 0.5])), drawings.Track("b", np.array([-1.0, 2.0]))]
+    figure = drawings.balls({"bowl": (np.square, tracks), "line": (np.abs, tracks)})
+    assert [axes.get_title() for axes in figure.axes] == ["bowl", "line"]
+    words, ends = zip(*((line.get_label(), line.get_xdata()) for line in figure.axes[0].lines), strict=True)
+    shown = {word: float(end[0]) for word, end in zip(words, ends, strict=True) if len(end) == 1}
+    assert shown == {"a": 0.5, "b": 2.0, "start": -1.0}
+
+
+def test_s57_a_valley_has_a_panel_and_a_colour_for_each_optimizer():
+    path = np.linspace([2.0, 1.0], [0.0, 0.0], 11)
+    tracks = [drawings.Track(name, path) for name in "abcdef"]
+    figure = drawings.valleys(lambda w: np.square(w).sum(axis=-1), tracks, 5)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"{name}\nloss 1.2e+00 after 5" for name in "abcdef"
+    ]
+    lines = [axes.lines[0] for axes in figure.axes]
+    assert len({line.get_color() for line in lines}) == 6
+    np.testing.assert_array_equal(lines[0].get_xydata(), path[:6])
+    assert len(drawings.valleys(lambda w: np.square(w).sum(axis=-1), tracks[:4], 5).axes) == 6

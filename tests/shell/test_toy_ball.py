@@ -1,15 +1,19 @@
 """The toy ball, in a browser without a screen: its optimizers go where Python's go."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.optimizers import BALLS, valley
-from jaxnaive import optimizers
+from jaxnaive import descent, optimizers
+from jaxnaive.descent import dented, valley
 
 pytestmark = pytest.mark.xdist_group("toys")  # one worker has the browser
 STEPS = 50
+BALLS = {  # the curve, and where the balls start
+    "shallow": (dented(0.8, 0.6, -1.0), -2.5),
+    "deep": (dented(1.2, 0.6, -1.0), -1.3),
+    "best": (dented(1.4, 0.4, -0.5), -2.5),
+}
 
 
 @pytest.fixture
@@ -19,14 +23,7 @@ def toy(show):
 
 def follow(optimizer, loss, start):
     """Where an optimizer of Python goes, in float64."""
-    w = jnp.asarray(start, jnp.float64)
-    state, path = optimizer.init(w), [w]
-    step = jax.jit(lambda w, state: optimizer.update(jax.grad(loss)(w), state, w))
-    for _ in range(STEPS):
-        updates, state = step(w, state)
-        w = optimizers.apply_updates(w, updates)
-        path.append(w)
-    return np.array(path)
+    return descent.follow(optimizer, loss, jnp.asarray(start, jnp.float64), STEPS)
 
 
 def test_s57_every_optimizer_of_the_page_goes_where_pythons_goes(toy, x64):

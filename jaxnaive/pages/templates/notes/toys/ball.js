@@ -1,6 +1,6 @@
 "use strict";
 /* Optimizers to watch: three as balls on a curve, six as tracks down a valley. It needs no numbers.
-   The rules are those of jaxnaive/optimizers.py, the curves and the valley those of experiments/optimizers.py. */
+   The rules are those of jaxnaive/optimizers.py, the curves and the valley those of jaxnaive/descent.py. */
 jaxnaive.toys.ball = (() => {
   const { make, words, short } = jaxnaive;
 
