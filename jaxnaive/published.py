@@ -44,7 +44,7 @@ def recipe(features: int, classes: int) -> training.Recipe:
 def distance(loss: Float[np.ndarray, "epochs steps"]) -> float:
     """The largest distance of a run on MNIST from a published loss, among its epochs that are published.
 
-    The very first loss is left out, because it depends on the first weights alone. NaN if a loss is NaN.
+    The very first loss is left out, because it depends on the first weights alone. NaN if another is NaN.
 
     >>> distance(np.full((1, 469), 2.25))
     0.17
