@@ -450,7 +450,8 @@ assert accuracy["three, with relu"] > 0.97 > 0.92 > max(accuracy["one layer"], a
 # 可以自己试：旋转、缩放、剪切、平移这个平面，看线性的等式是否成立；再让几层合成一层，直到 relu 不让它们合并。
 
 # %% tags=["S34", "S37", "S40", "S41"]
-toys.play("plane", points=np.asarray(letter - letter.mean(axis=0), np.float64).round(3).tolist())
+outline = [[0, 0], [0, 6], [4, 6], [4, 5], [1, 5], [1, 3.5], [3, 3.5], [3, 2.5], [1, 2.5], [1, 0]]
+toys.play("plane", points=[[x / 3 - 0.6, y / 3 - 1] for x, y in outline])
 
 # %% [markdown] lang="en"
 # ## A crumpled manifold, smoothed out

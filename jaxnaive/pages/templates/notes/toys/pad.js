@@ -131,7 +131,7 @@ jaxnaive.toys.pad = (() => {
     }
 
     canvas.addEventListener("pointerdown", (event) => {
-      if (drawing !== null || event.button !== 0) return;
+      if (typeof drawing === "number" || event.button !== 0) return;
       event.preventDefault();
       cursor.hidden = true;
       drawing = event.pointerId;
@@ -204,7 +204,10 @@ jaxnaive.toys.pad = (() => {
   function build(element, network) {
     const layers = read(network), names = network.class_names;
     const inputs = layers[0].w.length / layers[0].b.length;
-    if (inputs !== SIDE * SIDE) throw new Error(`pad: got a network of ${inputs} inputs, expected ${SIDE * SIDE}`);
+    if (inputs !== SIDE * SIDE) {
+      throw Object.assign(new Error(`pad: got a network of ${inputs} inputs, expected ${SIDE * SIDE}`),
+        { zh: `画板：得到的网络有 ${inputs} 个输入，应当是 ${SIDE * SIDE} 个` });
+    }
     const answer = said(), seen = make("canvas", { class: "seen", width: SIDE, height: SIDE, role: "img" });
     const rows = names.map((name) => make("tr", {}, make("th", { scope: "row" }, name),
       make("td", {}, make("div", { class: "bar" })), make("td", {}, "–")));
@@ -240,7 +243,7 @@ jaxnaive.toys.pad = (() => {
         row.querySelector(".bar").style.width = `${probabilities ? 100 * probabilities[k] : 0}%`;
         row.lastElementChild.textContent = probabilities ? percent(probabilities[k]) : "–";
       });
-      if (paper.isDown) return; // a screen reader reads the answer once a stroke
+      if (probabilities && paper.isDown) return; // a screen reader reads the answer once a stroke
       answer.replaceChildren(probabilities
         ? words(`It says ${names[best]}, ${percent(probabilities[best])}`,
           `它说是 ${names[best]}，${percent(probabilities[best])}`)
