@@ -30,7 +30,8 @@ from jaxnaive.pictures import diagrams
 #
 # The book's example is the smallest network there is: one weight `w`, one bias `b`, one input `x`, and the
 # loss $|y_{true} - (x \cdot w + b)|$. JAX can run the function on stand-ins for the numbers and write down
-# what it does to them. The list is a graph: each line is a node, and each "of" is an edge to it. Every node
+# what it does to them. The list is a graph: each line is a node, and each number behind "of" is an edge
+# to it. Every node
 # takes only from nodes above it, so the graph has a direction and no cycle.
 
 # %% [markdown] lang="zh"
@@ -38,7 +39,7 @@ from jaxnaive.pictures import diagrams
 #
 # 书中的例子是最小的网络：一个权重 `w`，一个偏置 `b`，一个输入 `x`，损失是 $|y_{true} - (x \cdot w + b)|$。
 # JAX 可以拿占位的值把函数运行一遍，并记下对它们做了哪些运算。这份清单就是计算图：每一行是一个节点，
-# 每个“of”是指向它的边。每个节点只用到排在它上面的节点，所以图有方向，而且没有环：它是有向无环图。
+# “of”后面的每个数是指向它的一条边。每个节点只用到排在它上面的节点，所以图有方向，而且没有环：它是有向无环图。
 
 
 # %% tags=["S60"]
@@ -115,7 +116,7 @@ rules = {
 # %% [markdown] lang="zh"
 # ## 往回走
 #
-# 从损失开始：它随自己变化的速度是 1。从最后一个节点走到第一个，在每个节点用它的规则；
+# 从损失开始：它对自己的变化率是 1。从最后一个节点走到第一个，在每个节点用它的规则；
 # 一个值被用了不止一次时，把各处得到的数相加。反向传播的全部内容就是这些。
 
 
@@ -147,8 +148,8 @@ assert slopes[1] == 2 and slopes[2] == 1  # the book's numbers, for w and b
 # a function of its own, so that the picture has the book's nodes.
 
 # %% [markdown] lang="zh"
-# `jaxnaive` 里有同样的走法，并且有网络所需的全部运算的规则。下面用它给书中例子的每条边标上数：
-# 灰色是流过的值，红色是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书上的相同。
+# `jaxnaive` 里有同样的反向遍历，并且有网络所需的全部运算的规则。下面用它给书中例子的每条边标上数：
+# 灰色是流过的值，红色是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书中的相同。
 
 
 # %%
@@ -186,7 +187,7 @@ toys.play("graph", expression="abs(y_true - (x * w + b))", leaves={"x": 2, "w": 
 # %% [markdown] lang="zh"
 # ## 链式法则：沿路径相乘，各路径相加
 #
-# 从 `w` 到损失只有一条路径，经过乘法和加法。路径上各条边的导数是 2、1、1，乘积是 2：`w` 增加 0.01，
+# 从 `w` 到损失只有一条路径，经过乘法、加法和 `distance`。路径上各条边的导数是 2、1、1，乘积是 2：`w` 增加 0.01，
 # 损失大约增加 0.02。
 
 # %% tags=["S64"]
@@ -216,7 +217,7 @@ assert sum(products) == backward(two_uses, forward(two_uses, 3.0))[0] == 7
 # backpropagation.
 
 # %% [markdown] lang="zh"
-# 路径的条数可以多到 2 的深度次方。往回走的时候并不列出它们：路径相遇处先相加，所以每条边只走一次。
+# 深度为 $n$ 时，路径可以多达 $2^n$ 条。往回走的时候并不列出它们：路径相遇处先相加，所以每条边只走一次。
 # 链式法则与反向传播的区别就在这里。
 
 
@@ -297,7 +298,7 @@ for layer, (ours, theirs) in enumerate(zip(by_hand, by_jax, strict=True)):
 # %% [markdown] lang="zh"
 # ## GradientTape 是什么？
 #
-# 这是笔记对 TensorFlow 的提问。“磁带”记录 `with` 块运行时对 Variable 做的运算，得到的就是这一课的计算图；
+# 这是笔记里关于 TensorFlow 的提问。“磁带”记录 `with` 块运行时对 Variable 做的运算，得到的就是这一课的计算图；
 # `tape.gradient` 就是沿着它往回走。在 JAX 的代码里没有磁带：交出一个函数，得到另一个函数，
 # 它返回损失和梯度。
 
@@ -317,7 +318,7 @@ assert jax.tree.structure(gradients) == jax.tree.structure(params)
 # ## 真实的一步，逐条边看
 #
 # 与书中例子同样的图，这次是 128 张数字图像的批量。
-# 每条边上写着向前流动的值（灰）和往回流动的梯度（红）的均值与标准差。标签没有梯度：它们不是浮点数。
+# 每条边上写着向前流动的值（灰）和往回流动的梯度（红）的平均值与标准差。标签没有梯度：它们不是浮点数。
 
 # %% tags=["S62", "S63"] alt="The graph of the network's loss with the mean and standard deviation of the values, in grey, and of the gradients, in red, on every edge." alt_zh="网络损失的计算图，每条边上用灰字写着值的均值与标准差，用红字写着梯度的均值与标准差。"
 leaves = jax.tree.leaves((*params, x, y))
@@ -330,7 +331,7 @@ pictures.show(diagrams.draw(network, diagrams.numbers(network, step_values, step
 # relu's gradient is 0 wherever its output is 0: what did not pass forwards gets no blame backwards.
 
 # %% [markdown] lang="zh"
-# relu 的输出为 0 的地方，梯度也是 0：向前没有通过的，往回也不负责任。
+# relu 的输出为 0 的地方，梯度也是 0：前向没有通过的值，反向也得不到梯度。
 
 # %% tags=["S63"]
 place = next(place for place, node in enumerate(network.nodes) if node.name == "relu")
@@ -372,7 +373,7 @@ assert np.abs(curves["JAX"] - curves["by hand"]).max() < 1e-3
 #
 # Without derivatives one would have to try each weight alone: a little higher, a little lower, and a
 # forward pass for each. For the book's network of 407,050 weights these are 814,100 passes for one step.
-# The gradient costs a few. Here 100 of the weights are really tried; for all of them the time is
+# The gradient costs less than three. Here 100 of the weights are really tried; for all of them the time is
 # extrapolated.
 
 # %% [markdown] lang="zh"
@@ -434,8 +435,8 @@ for grad in (jax.grad, jn.backprop.grad):
 #
 # <details><summary>Answer</summary>
 #
-# −2. The output 7 is now too small, so the loss falls when `w` grows. The edge into `distance` gets −1
-# instead of 1, and everything behind it changes its sign.
+# −2. The output 7 is now too small, so the loss falls when `w` grows. The edge from `add` into `distance`
+# gets −1, and that from `y_true` gets 1. So all four gradients change their sign.
 #
 # </details>
 #
@@ -444,8 +445,8 @@ for grad in (jax.grad, jn.backprop.grad):
 #
 # <details><summary>Answer</summary>
 #
-# For the book's example, where each value is used once. For $x \cdot x + x$ it gives 3 instead of 7: only
-# the last of the three paths that arrive counts.
+# For all in which each value is used once, such as the book's example. For $x \cdot x + x$ it gives 3
+# instead of 7: only the last of the three paths that arrive counts.
 #
 # </details>
 #
@@ -475,7 +476,7 @@ for grad in (jax.grad, jn.backprop.grad):
 # <details><summary>答案</summary>
 #
 # −2。现在输出 7 太小了，`w` 变大时损失变小。进入 `distance` 的那条边上是 −1 而不是 1，
-# 它后面的所有导数都变号。
+# 从它再往回的所有导数都变号。
 #
 # </details>
 #
@@ -488,7 +489,7 @@ for grad in (jax.grad, jn.backprop.grad):
 #
 # </details>
 #
-# **3.** 给 `tanh` 加一条规则，用自己写的走法求 `jnp.tanh(x * w)` 的导数。
+# **3.** 给 `tanh` 加一条规则，用自己写的 `backward` 求 `jnp.tanh(x * w)` 的导数。
 #
 # <details><summary>答案</summary>
 #

@@ -1,17 +1,50 @@
 # %% [markdown] lang="en"
 # # Thirteen bugs
 #
-# The author of the notes copied the book's program and found that it does not run. It stops at four places,
-# one after another, and a stop is the lucky case: the error says where to look. Several of the other bugs are
-# silent. The program runs to its end and is wrong. This lesson makes every bug happen in a few lines, says
-# whether anything reports it, and measures what the silent ones cost.
+# The author of the notes copied the book's program and found that it does not run. Python cannot even
+# read it. Once it is indented, it stops at up to four places, one after another. A stop is the lucky
+# case: the error says where to look. Several of the other bugs are silent: the program runs to its end
+# and is wrong. This lesson makes every bug happen in a few lines, says whether anything reports it, and
+# measures what the silent ones cost.
+#
+# B1 to B13 are the numbers of the bugs. Some of them are consequences of another.
+#
+# | | in the notes | what it does |
+# |---|---|---|
+# | B1, B2 | `@property` is missing, in the layer and in the model | there are no weights to take a gradient of |
+# | B3, B4 | two assertions are commented out | nobody reports B1, B2 and B8 |
+# | B5 | the loss for one-hot labels gets integers | an error, or a wrong loss |
+# | B6 | the test images are assigned to `train_images` | B7 and B8 |
+# | B7 | (from B6) the test images are not flat | the evaluation fails |
+# | B8 | (from B6) the training images are integers, and those of the test | an error, or wrong training |
+# | B9 | `fit` does not pass on its batch size | other batches than asked for |
+# | B10 | nothing is shuffled | the same batches in every epoch |
+# | B11 | `next()` has no end | empty batches |
+# | B12 | softmax in the model, the logarithm in the loss | infinite losses, or none of their gradient |
+# | B13 | the indentation is lost | Python cannot read the program |
 
 # %% [markdown] lang="zh"
 # # 十三个错误
 #
-# 笔记的作者抄写了书中的程序，发现它跑不起来。它会先后停在四个地方。能停下来其实是幸运的：报错会告诉你该看哪里。
+# 笔记的作者抄写了书中的程序，发现它跑不起来。补好缩进以后，它还会先后停在四个地方。能停下来其实是幸运的：报错会告诉你该看哪里。
 # 另外几个错误没有任何提示，程序一直运行到结束，结果却是错的。这一课用几行代码重现每一个错误，
 # 说明有没有人报告它，并测量那些不报错的错误要付出多大代价。
+#
+# B1 到 B13 是这些错误的编号，其中有几个是别的错误的后果。
+#
+# | | 在笔记里 | 造成什么 |
+# |---|---|---|
+# | B1、B2 | 层和模型里都漏了 `@property` | 没有可以求梯度的权重 |
+# | B3、B4 | 两处断言被注释掉了 | B1、B2、B8 没有人报告 |
+# | B5 | 要 one-hot 标签的损失函数，得到的是整数 | 报错，或者损失是错的 |
+# | B6 | 测试图像赋给了 `train_images` | B7 和 B8 |
+# | B7 | （由 B6 引起）测试图像没有展平 | 评估时报错 |
+# | B8 | （由 B6 引起）训练图像是整数，而且是测试集的 | 报错，或者练错了 |
+# | B9 | `fit` 没有把批量大小传下去 | 批量不是要求的大小 |
+# | B10 | 没有打乱 | 每一轮的批量都一样 |
+# | B11 | `next()` 没有尽头 | 空的批量 |
+# | B12 | 模型里有 softmax，损失里又取对数 | 损失无穷大，或者没有梯度 |
+# | B13 | 缩进丢失了 | Python 不接受这个程序 |
 
 # %%
 from textwrap import shorten
@@ -75,7 +108,7 @@ print("indented: Python reads it")
 #
 # 补好缩进以后，程序开始准备数据。笔记里写的是
 #
-# `train_images = test_images.reshape((10000, 28 * 28))`
+# `train_images = test_images.reshape((10,000, 28 * 28))`
 #
 # 等号左边本来应该是 `test_images`。这一个词带来三个后果：训练图像没有了，换成了测试图像；
 # 这些图像仍然是 0 到 255 的整数，因为除以 255 的那一行在这之前已经运行过了；
@@ -301,7 +334,7 @@ print("jaxnaive:", outcome(model.forward, NaiveDense(1, 1).weights, right_train[
 # ## 第四处停下：评估
 #
 # 假设训练已经完成，要在 `test_images` 上计算准确率。开头写错的那个名字又起作用了：这些图像没有展平。
-# 图像的最后一个轴只有 28 个元素（小的 digits 数据是 8 个），而矩阵要求的是全部像素。在哪里运行都会停下。
+# 图像的最后一个轴只有 28 个元素（8×8 手写数字是 8 个），而矩阵要求的是全部像素。在哪里运行都会停下。
 
 # %% tags=["B7"]
 print("JAX:", outcome(jnp.matmul, test_images, w))
@@ -318,10 +351,10 @@ print("flat:", right_test.shape, "@", w.shape, "is", (right_test @ w).shape)
 # - **The sources of the gradient** (B1, B2). Both stop.
 # - **The shape of the test images** (B7, because of B6). Both stop.
 #
-# So two of the four would be silent in JAX. How far the program gets also depends on the repair of the first
-# stop. Whoever corrects the name never sees the fourth. Whoever deletes the line sees it. Whoever only adds
-# the conversion to floats trains on the test images, until the images run out. That is what the next
-# section is about.
+# So in JAX the first is silent, and the second stops by luck only: with batches of 10 or of 1 it would be
+# silent too. How far the program gets also depends on the repair of the first stop. Whoever corrects the
+# name never sees the fourth. Whoever deletes the line sees it. Whoever only adds the conversion to floats
+# trains on the test images, until the images run out. That is what the next section is about.
 
 # %% [markdown] lang="zh"
 # ## 四处停下
@@ -412,15 +445,15 @@ print(outcome(sparse_loss, jnp.asarray(pairs[-1][1]), log_p[: len(pairs[-1][0])]
 # %% [markdown] lang="en"
 # So the stop comes late. On MNIST it is batch 78, after 78 updates on wrong pairs.
 #
-# One label too few is worse, because then there may be no stop at all. NumPy refuses an index past the end.
-# JAX does not: inside compiled code it cannot raise an error, so it takes the last entry. If the first label
-# is lost, every image gets the label of the next one.
+# Suppose that one label is missing, and that labels are taken by their index. That is worse, because in JAX
+# nothing stops. NumPy refuses an index past the end. JAX takes the last entry, because compiled code cannot
+# raise an error. If the first label is lost, every image gets the label of the next one.
 
 # %% [markdown] lang="zh"
-# 所以它停得很晚：在 MNIST 上是第 78 号批量，此时已经用错误的配对更新了 78 次。
+# 所以它停得很晚：在 MNIST 上是第 78 批（从 0 数起），此时已经用错误的配对更新了 78 次。
 #
-# 标签少一个更糟，因为这时可能根本不会停。下标越界，NumPy 会拒绝；JAX 不会：编译后的代码无法抛出异常，
-# 所以它取最后一个元素。如果丢的是第一个标签，每张图像得到的都是下一张的标签。
+# 假如标签少了一个，而标签是按索引取的，那就更糟：在 JAX 里根本不会停。索引越界，NumPy 会拒绝；
+# JAX 取最后一个元素，因为编译后的代码无法抛出异常。如果丢的是第一个标签，每张图像得到的都是下一张的标签。
 
 # %% tags=["B4"]
 fewer, last = train.labels[1:], len(train.images) - 1
@@ -500,14 +533,14 @@ for epoch in (0, 1):
 # A slice past the end is empty, in NumPy and in JAX. So a generator that is called once too often returns an
 # empty batch. Its mean loss is 0/0, which is NaN, and its gradient is 0: nothing is learned any more. With
 # `dynamic_slice`, which compiled loops use, it is different again. JAX moves the start back until the slice
-# fits, so the last images come a second time.
+# fits, so some images come a second time; and every call after that returns the last batch again.
 
 # %% [markdown] lang="zh"
 # ### `next()` 没有尽头
 #
 # 超出末尾的切片是空的，NumPy 和 JAX 都一样。所以生成器多调用一次，就返回空的批量：
 # 平均损失是 0/0，也就是 NaN，而梯度是 0，从此什么也学不到。编译后的循环常用 `dynamic_slice`，情况又不同：
-# JAX 把起点往回移，直到切片放得下为止，于是最后那些图像又出现一次。
+# JAX 把起点往前移，直到切片放得下为止，于是有些图像又出现一次；此后每调用一次，得到的都是最后一批。
 
 # %% tags=["B11"]
 for _ in range(generator.num_batches):
@@ -525,7 +558,7 @@ print(f"dynamic_slice at {start:,}: {again} images come a second time")
 
 # %% [markdown] lang="zh"
 # 在 Python 里，用 `yield` 写的函数有尽头，`for` 知道何时停止。在编译后的代码里，步数是固定的。
-# 这个项目用一张下标表，每个下标带一个权重；最后一行里用来补齐的下标权重为 0，所以每张图像恰好算一次。
+# 这个项目用一张索引表，每个索引带一个系数；最后一行里用来补齐的索引系数为 0，所以每张图像恰好算一次。
 
 
 # %% tags=["B11"]
@@ -596,16 +629,18 @@ pictures.show(figure)
 # %% [markdown] lang="en"
 # ## What the silent bugs cost
 #
-# Which of them matter? That has to be measured. The network of the notes is trained with eight seeds, in
+# Which of them matter? That has to be measured. Some rows are not in the notes, but what the missing checks
+# would let pass: a layer that is left out (B3), a label that is lost (B4), files sorted by class (B10). The network of the notes is trained with eight seeds, in
 # plain JAX and without any check: once correctly, and once with each silent bug. Its hidden layer has 32
-# units, and a batch has 10 images, as many as there are classes. Tested is always on correct test images. For
-# B12 both trainings start from weights that are ten times as wide as those of the notes, so that the logits
-# lie far apart.
+# units, and a batch has 10 images, as many as there are classes. The accuracy is always measured on
+# correct test images. For B12 both trainings start from weights that are ten times as wide as those of
+# the notes, so that the logits lie far apart.
 
 # %% [markdown] lang="zh"
 # ## 不报错的代价
 #
-# 其中哪些真的要紧？这只能靠测量。下面用不带任何检查的 JAX 训练笔记里的网络，八个随机种子：
+# 其中哪些真的要紧？这只能靠测量。有几行并不在笔记里，而是缺少检查时会放过的：少了一层（B3）、丢了一个标签（B4）、
+# 文件按类别排好（B10）。下面用不带任何检查的 JAX 训练笔记里的网络，八个随机种子：
 # 先训练一次正确的，再带着每个不报错的错误各训练一次。隐藏层有 32 个单元，批量大小是 10，与类别数相同。
 # 测试时用的总是正确的测试图像。对 B12，两次训练都从比笔记大十倍的初始权重开始，这样 logits 相差很大。
 
@@ -638,7 +673,7 @@ pictures.show(plots.pairs(rows, "test accuracy, with standard deviation", title)
 #   is not broken, it has only learned less. A result that looks plausible hides such a bug best.
 
 # %% [markdown] lang="zh"
-# 停在 0.1 的红点是只会瞎猜的网络：十个数字里碰巧猜对一个。没有报错，程序照样运行到结束。
+# 停在 0.1 的红点是只会乱猜的网络：十个数字里碰巧猜对一个。没有报错，程序照样运行到结束。
 # 另外有两行也值得一看：
 #
 # - **按文件顺序、不打乱**：在这里没有代价，因为两个数据集存放时就已经是混合的。书中的程序不打乱也没出问题，
@@ -648,7 +683,7 @@ pictures.show(plots.pairs(rows, "test accuracy, with standard deviation", title)
 
 # %% tags=["B5", "B8", "B10", "B12"]
 lost = {mistake.title: float(right.mean() - wrong.mean()) for mistake, right, wrong in costs}
-print(f"{sum(loss > 0.5 for loss in lost.values())} of {len(lost)} lose more than half of the test set")
+print(f"{sum(loss > 0.5 for loss in lost.values())} of {len(lost)} lose more than 50 points of accuracy")
 assert all(lost[name] > 0.5 for name in lost if "one-hot" in name or "grey" in name or "log after" in name)
 assert abs(lost["not shuffled, in the order of the files"]) < 0.03
 assert lost["not shuffled, files sorted by class"] > 0.3
@@ -666,8 +701,8 @@ assert lost["not shuffled, files sorted by class"] > 0.3
 #
 # </details>
 #
-# **2.** Begin the lesson with `jax.config.update("jax_numpy_rank_promotion", "raise")`. Which silent bug is an
-# error now? Which correct line is one too?
+# **2.** Begin the lesson with `jax.config.update("jax_numpy_rank_promotion", "raise")`. Which silent bug
+# is an error now? Which correct line is one too?
 #
 # <details><summary>Answer</summary>
 #
@@ -733,6 +768,6 @@ assert lost["not shuffled, files sorted by class"] > 0.3
 # <details><summary>答案</summary>
 #
 # B11 的两个。没有尽头的生成器，只有在最后一个批量之后再被调用才会出问题，也就是从第二轮开始。
-# 书中的程序每一轮都新建一个生成器，所以从来没有发现。
+# 书中的程序每一轮都新建一个生成器，所以这个错误从来没有暴露。
 #
 # </details>

@@ -3,14 +3,15 @@
 #
 # The notes end with a classifier of handwritten digits, written from scratch in TensorFlow. They say that it
 # does not run, but that the idea is clear. Here the same program runs. Every class of the notes becomes a
-# function of a few lines. The program prints the losses that others published for the book's own program.
+# function of a few lines. The losses that it prints come close to those
+# that others published for the book's own program.
 
 # %% [markdown] lang="zh"
 # # 从头实现
 #
 # 笔记的最后一部分用 TensorFlow 从头写了一个手写数字分类器，并说它“实际运行时会出问题”，但逻辑大概明白了。
 # 这一课让同一个程序跑起来：笔记里的每个类，在这里都是几行的函数；打印出的损失，
-# 与别人运行原书程序后公开的结果一致。
+# 与别人运行书中程序后公开的结果一致。
 
 # %% [markdown] lang="en"
 # The notes import NumPy, TensorFlow, `math` and Keras's MNIST. Here JAX takes the place of TensorFlow.
@@ -18,7 +19,7 @@
 
 # %% [markdown] lang="zh"
 # 笔记导入 NumPy、TensorFlow、`math` 和 Keras 的 MNIST。这里用 JAX 代替 TensorFlow：`jax.numpy` 里的函数
-# 与 NumPy 的同名；MNIST 由本项目的包 `jaxnaive` 读入。
+# 与 NumPy 的同名；MNIST 由这个项目的包 `jaxnaive` 读入。
 
 # %% tags=["S66"]
 import math
@@ -46,8 +47,8 @@ assert "tensorflow" not in sys.modules
 # %% [markdown] lang="zh"
 # ## 数据
 #
-# MNIST 有 60000 张训练图像和另外 10000 张测试图像，每张 28 × 28 像素，取值 0 到 255。如果找不到 MNIST，
-# 就用 scikit-learn 自带的数字：1442 张训练、355 张测试，每张 8 × 8 像素。
+# MNIST 有 60,000 张训练图像和另外 10,000 张测试图像，每张 28×28 像素，取值 0 到 255。如果找不到 MNIST，
+# 就用 scikit-learn 自带的数字：1,442 张训练、355 张测试，每张 8×8 像素。
 
 # %% tags=["S92"] alt="Ten small pictures of handwritten digits in a row, each with its label above it." alt_zh="一排十张手写数字的小图，每张上方是它的标签。"
 dataset = jn.data.load()
@@ -101,7 +102,7 @@ assert x_train.dtype == np.float32 and x_train.min() == 0 and x_train.max() == 1
 # ## Dense 层
 #
 # `NaiveDense.__init__` 生成一个服从 U[0, 0.1) 的随机矩阵 `w` 和一个零向量 `b`，存进对象里。
-# 这里由函数把它们返回。JAX 的随机数由传入的*密钥*（key）决定：密钥相同，随机数就相同。
+# 这里由函数把它们返回。JAX 的随机数由传入的*key*（key）决定：key相同，随机数就相同。
 # U[0, 0.1) 的平均值是 0.05，标准差是 $0.1 / \sqrt{12}$。
 
 
@@ -177,7 +178,7 @@ np.testing.assert_allclose(hidden, np.maximum(mixed @ np.asarray(w), 0), atol=1e
 # %% [markdown] lang="zh"
 # ## 激活函数
 #
-# 笔记说激活函数逐元素，“通常是 relu，但最后一层是 softmax”。relu 是逐元素的，softmax 不是：
+# 笔记说激活函数是逐元素的，“通常是 relu，但最后一层是 softmax”。relu 是逐元素的，softmax 不是：
 # 它要除以整行的和，
 #
 # $$p_i = \frac{e^{z_i}}{\sum_j e^{z_j}}$$
@@ -272,7 +273,7 @@ np.testing.assert_allclose(model(params, batch), by_layers, rtol=1e-6)
 # and lists the arrays in them.
 
 # %% [markdown] lang="zh"
-# **模型的 `weights()` 做什么？** 层的 `weights()` 返回 `[w, b]`；模型的把各层的列表连成一个，
+# **模型的 `weights()` 做什么？** 层的 `weights()` 返回 `[w, b]`；模型的 `weights()` 把各层的列表连成一个，
 # 使权重与梯度按位置一一对应。（笔记里两处都缺 `@property`，于是模型那里要连接的是方法而不是列表，
 # 下一课会讲这个错误。）JAX 不需要这样的方法：它认得嵌套的元组和字典，称之为 *pytree*，
 # 能自己列出里面的数组。
@@ -294,7 +295,7 @@ assert not is_mnist or jn.layers.count(params) == 407_050
 # %% [markdown] lang="zh"
 # **`assert` 的条件不满足，会直接返回错误吗？** 会：抛出 `AssertionError`。只有用 `python -O` 启动时，
 # 所有 `assert` 才会被去掉。笔记注释掉了 `assert len(model.weights) == 4`，否则它马上就能指出缺少
-# `@property`。必须一直生效的检查要用 `if` 和 `raise`，本项目的包里的网络就是这样做的。
+# `@property`。必须一直生效的检查要用 `if` 和 `raise`，这个项目的包里的网络就是这样做的。
 
 # %% tags=["S78"]
 assert len(leaves) == 4
@@ -384,7 +385,7 @@ np.testing.assert_allclose(got, -(one_hot * jnp.log(model(params, batch))).sum(a
 # function that returns the loss and its gradient. `jax.jit` compiles a function into one program.)
 
 # %% [markdown] lang="zh"
-# `tf.reduce_mean` 对批量求平均。与求和不同，平均不随批量变大：每个样本重复一次，损失和梯度都不变。
+# `tf.reduce_mean` 对批量求平均。与求和不同，平均值不随批量大小而变：每个样本重复一次，损失和梯度都不变。
 # （`jax.value_and_grad` 造出一个返回损失及其梯度的函数，`jax.jit` 把函数编译成一个程序。）
 
 
@@ -402,13 +403,13 @@ np.testing.assert_allclose(of_twice[1]["b"], gradients[1]["b"], atol=1e-6)
 
 # %% [markdown] lang="en"
 # **Why is the first loss so large?** A network that gives each of ten classes the same probability has the
-# loss $\log 10 = 2.3$. But here all weights are positive. So no hidden unit is 0, and each is about 0.05
+# loss $\ln 10 \approx 2.3$. But here all weights are positive. So no hidden unit is 0, and each is about 0.05
 # times the sum of the pixels. On MNIST this is $0.05 \cdot 784 \cdot 0.13 \approx 5$. The *logits*, the
 # numbers that go into softmax, are then about $0.05 \cdot 512 \cdot 5 \approx 130$. From class to class they
 # differ by 2 or 3. That is enough for softmax to prefer the same class for every image.
 
 # %% [markdown] lang="zh"
-# **第一个损失为什么这么大？** 如果网络给十类同样的概率，损失是 $\log 10 = 2.3$。但这里所有权重都为正，
+# **第一个损失为什么这么大？** 如果网络给十类同样的概率，损失是 $\ln 10 \approx 2.3$。但这里所有权重都为正，
 # 没有一个隐藏单元是 0，每个都约等于 0.05 乘以像素之和。在 MNIST 上就是
 # $0.05 \cdot 784 \cdot 0.13 \approx 5$。于是 *logits*，也就是 softmax 的输入，约为
 # $0.05 \cdot 512 \cdot 5 \approx 130$，各类之间差 2 到 3。这已经足以让 softmax 对每张图像都偏向同一类。
@@ -465,7 +466,7 @@ print(f"gradient of one bias {gradients[1]['b'][7]:.4f}, from two losses {slope:
 np.testing.assert_allclose(slope, gradients[1]["b"][7], atol=2e-3)
 
 # %% [markdown] lang="en"
-# **Does `b` not have to be random?** No. A random `w` already makes the units different, and `b` learns from
+# **Must `b` not be random too?** No, it may be 0. A random `w` already makes the units different, and `b` learns from
 # the first step, because its gradient is not 0. Only the units must differ. If all of them start with the
 # same weights, they all get the same gradient: they stay equal, and 512 units do the work of one.
 
@@ -542,13 +543,13 @@ assert with_global(1.0) == first
 # %% [markdown] lang="en"
 # A comment of the notes lists what a training step does, in four lines. Here they are four lines of code,
 # as one compiled function. On MNIST, a few steps on the same batch bring its loss from 4.3 down to about
-# $\log 10$: the network no longer prefers one class. Then the loss goes up and down a little, because the
+# $\ln 10$: the network no longer prefers one class. Then the loss goes up and down a little, because the
 # steps are slightly too long while the logits are so large.
 
 # %% [markdown] lang="zh"
 # 笔记用四行注释列出一步训练要做的事。下面是对应的四行代码，编译成一个函数。在 MNIST 上，对同一个批量做
-# 几步，它的损失就从 4.3 降到 $\log 10$ 左右：网络不再偏向某一类。之后损失略有起伏，
-# 因为在 logits 这么大的时候，步子略微太长。
+# 几步，它的损失就从 4.3 降到 $\ln 10$ 左右：网络不再偏向某一类。之后损失略有起伏，
+# 因为在 logits 这么大的时候，步子稍长了一点。
 
 
 # %% tags=["S82"]
@@ -612,7 +613,7 @@ assert first_losses[-1] < first_losses[0]
 # 笔记训练 10 轮。`jn.training.train_epoch` 把遍历批量的循环编译成一个程序，训练什么、怎样训练，由 `recipe`
 # 给出。`published.recipe` 就是笔记的做法：同样的网络和损失、学习率 0.001 的 SGD、大小为 128 的批量，
 # 图像按文件中的顺序。它从同样的参数出发，所以开头的损失必须与上面相同。
-# （8 × 8 数字样本少，就多训练一些轮，让更新次数一样多。）
+# （8×8 数字样本少，就多训练一些轮，让更新次数一样多。）
 
 # %% tags=["S93"]
 recipe = published.recipe(pixels, 10)
@@ -634,10 +635,10 @@ np.testing.assert_allclose(losses[0, : len(first_losses)], first_losses, atol=1e
 # published.
 
 # %% [markdown] lang="zh"
-# 有两个人在 MNIST 上运行过原书的程序，并公开了打印的结果。我们的损失必须与它们相符。
+# 有两个人在 MNIST 上运行过书中的程序，并公开了打印的结果。我们的损失必须与它们相符。
 # 第一个损失只取决于随机的权重，不参加比较。其余的与初始权重略有关系：公开的两次运行之间相差不超过 0.03；
-# 我们的与两者都应相差不到 0.1。（八次运行的平均相差不到 0.05，由本项目的测试检查。）
-# 8 × 8 数字没有公开的结果。
+# 我们的与两者都应相差不到 0.1。（八次运行的平均相差不到 0.05，由这个项目的测试检查。）
+# 8×8 数字没有公开的结果。
 
 # %% tags=["S91", "S93", "S95"]
 for epoch in published.LOSSES if is_mnist else []:
@@ -679,9 +680,9 @@ pictures.show(figure)
 # %% [markdown] lang="zh"
 # ## 结果有多好
 #
-# 预测的类别是概率最大的那个：沿 1 轴取 `argmax`。精度是预测与标签相同的测试图像所占的比例。
+# 预测的类别是概率最大的那个：沿 1 轴取 `argmax`。准确率是预测与标签相同的测试图像所占的比例。
 # 笔记用 `.numpy()` 把 TensorFlow 张量转换为 NumPy 张量；JAX 数组不用转换，NumPy 的函数可以直接处理。
-# 在 MNIST 上，公开的精度是 0.82。
+# 在 MNIST 上，公开的准确率是 0.82。
 
 # %% tags=["S94", "S95"]
 predictions = model(state.params, x_test)
@@ -692,11 +693,11 @@ assert abs(matches.mean() - jn.training.evaluate(state.params, dataset.test, rec
 assert not is_mnist or abs(matches.mean() - published.ACCURACY) < 0.02
 
 # %% [markdown] lang="en"
-# So the program of the notes runs, and its idea was right. But the code in the notes has thirteen bugs. The
-# next lesson takes them one by one.
+# So the idea of the program was right, and once it is corrected it runs. The next lesson takes the thirteen
+# bugs of the notes one by one.
 
 # %% [markdown] lang="zh"
-# 可见笔记的程序跑得通，它的逻辑是对的。只是笔记里的代码有十三个错误，下一课逐个来看。
+# 可见这个程序的逻辑是对的，改正之后就跑得通。只是笔记里的代码有十三个错误，下一课逐个来看。
 
 # %% [markdown] lang="en"
 # ## Compile: optimizer, loss, metric
@@ -712,9 +713,9 @@ assert not is_mnist or abs(matches.mean() - published.ACCURACY) < 0.02
 # ## 编译：优化器、损失函数、指标
 #
 # 笔记最后列出编译所需的 3 个参数。`Recipe` 里有同样的三个，外加决定一次训练的其他设置。
-# 优化器更新权重，让损失变小。指标只供观察：精度是其中一个，也可以有别的，例如哪一类被认成哪一类的表。
+# 优化器更新权重，让损失变小。指标只供观察：准确率是其中一个，也可以有别的，例如哪一类被认成哪一类的表。
 # 下面的网络最后没有 softmax，返回的是 logits；损失函数把 softmax 和对数合在一起算，不需要截断。
-# 打乱图像的顺序，并像原书的 Keras 程序那样使用 rmsprop，需要的轮数就少得多。
+# 打乱图像的顺序，并像书中的 Keras 程序那样使用 rmsprop，需要的轮数就少得多。
 
 # %% tags=["S96"]
 own = jn.training.Recipe(
@@ -780,7 +781,7 @@ pictures.show(row_of(dataset.test.images[wrong[:10]], titles))
 # %% [markdown] lang="zh"
 # ## 画一个数字
 #
-# 刚刚训练好的网络就在这个页面里。画一个数字，它会说出看到的是几。（8 × 8 像素对手绘来说太少，
+# 刚刚训练好的网络就在这个页面里。画一个数字，它会说出看到的是几。（8×8 像素对手绘来说太少，
 # 没有 MNIST 时就没有画板。）
 
 # %%
@@ -798,7 +799,7 @@ else:
 #
 # <details><summary>Answer</summary>
 #
-# About $\log 10 = 2.3$. Positive and negative weights cancel, so the logits are small, and softmax gives
+# About $\ln 10 \approx 2.3$. Positive and negative weights cancel, so the logits are small, and softmax gives
 # every class nearly the same probability. The third edition of the book does this.
 #
 # </details>
@@ -840,8 +841,8 @@ else:
 #
 # <details><summary>答案</summary>
 #
-# 约为 $\log 10 = 2.3$。正负权重相互抵消，logits 很小，softmax 给每一类的概率几乎相同。
-# 原书第三版就是这样初始化的。
+# 约为 $\ln 10 \approx 2.3$。正负权重相互抵消，logits 很小，softmax 给每一类的概率几乎相同。
+# 书中第三版就是这样初始化的。
 #
 # </details>
 #
@@ -850,7 +851,7 @@ else:
 # <details><summary>答案</summary>
 #
 # 所有图像都预测成同一类。隐藏单元是 relu(0)，流回它们的量又要乘以全零的权重，所以只有最后的 `b` 有梯度，
-# 它只能学到各类出现的频率。在 MNIST 上精度是 0.11：出现最多的是数字 1。
+# 它只能学到各类出现的频率。在 MNIST 上准确率是 0.11：出现最多的是数字 1。
 #
 # </details>
 #

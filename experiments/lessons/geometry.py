@@ -135,7 +135,7 @@ np.testing.assert_allclose(lengths, before, atol=1e-5)
 # ## 笔记里没有的缩放
 #
 # 对角矩阵把每个坐标各乘一个倍数，这是缩放。对角线上是 1、另有一个元素不为 0 的矩阵产生剪切：
-# 点向旁边移动，移动量与高度成正比。`jaxnaive` 里有所有这些变换，每个都由一个矩阵和一个偏移组成：$x \mapsto A x + t$。
+# 点向旁边移动，移动量与高度成正比。`这些变换 `jaxnaive` 里都有，每个都由一个矩阵和一个偏移组成：$x \mapsto A x + t$。
 
 # %% tags=["S37", "S36", "S35"]
 maps = {
@@ -159,19 +159,19 @@ pictures.show(drawings.maps(maps))
 # $$f(a x + b y) = a f(x) + b f(y)$$
 #
 # The notes say that a product with any matrix is linear, which is right, and that the translation and the
-# rotation above are examples. The translation is not. It has no matrix, and it breaks the law:
+# rotation above are examples. The translation is not. No 2 × 2 matrix does it alone, and it breaks the law:
 # $f(x + y)$ is $x + y + t$, but $f(x) + f(y)$ is $x + y + 2t$. The book's examples are rotation and scaling.
 
 # %% [markdown] lang="zh"
 # ## 什么叫线性
 #
-# 如果一个变换保持和与倍数，它就是线性的：对所有的点 $x$、$y$ 和所有的数 $a$、$b$，都有
+# 如果一个变换保持加法和数乘，它就是线性的：对所有的点 $x$、$y$ 和所有的数 $a$、$b$，都有
 #
 # $$f(a x + b y) = a f(x) + b f(y)$$
 #
 # 笔记说，与任意矩阵做点积都是线性变换，这是对的；又说“上面的平移和旋转就是线性变换”，其中平移不是。
 # 平移不是乘一个矩阵，也不满足这个等式：$f(x + y)$ 是 $x + y + t$，而 $f(x) + f(y)$ 是 $x + y + 2t$。
-# 书里举的例子是旋转和缩放。
+# 书中举的例子是旋转和缩放。
 
 # %% tags=["S37"]
 x, y = jnp.array([1.0, 0.2]), jnp.array([0.3, 0.9])
@@ -200,16 +200,17 @@ for axes, name in zip(
 pictures.show(figure)
 
 # %% [markdown] lang="en"
-# A quick test: a linear map leaves the origin where it is, since $f(0) = f(0 \cdot x) = 0 \cdot f(x)$. A
-# translation moves it.
+# A quick test: a linear map leaves the origin where it is, since $f(0) = f(0 \cdot x) = 0 \cdot f(x) = 0$. A
+# translation moves it, so it is not linear. (A map that leaves it there need not be linear: relu does.)
 #
 # And whatever is linear is a product with a matrix. The columns of the matrix are the places to which the
-# unit vectors go, and so it is the matrix of the derivatives.
+# unit vectors go.
 
 # %% [markdown] lang="zh"
-# 一个快速的检验：线性变换不移动原点，因为 $f(0) = f(0 \cdot x) = 0 \cdot f(x)$。平移会移动原点。
+# 一个快速的检验：线性变换不移动原点，因为 $f(0) = f(0 \cdot x) = 0 \cdot f(x) = 0$。平移会移动原点，
+# 所以不是线性的。（反过来不成立：relu 也不移动原点，却不是线性的。）
 #
-# 反过来，线性变换都是与某个矩阵做点积。矩阵的各列就是各个单位向量的去处，所以它也是由导数组成的矩阵。
+# 反过来，线性变换都是与某个矩阵做点积。矩阵的各列就是各个单位向量的像。
 
 # %% tags=["S37"]
 for name, f in maps.items():
@@ -222,13 +223,13 @@ assert (columns == f.matrix).all() and (derivatives == f.matrix).all()
 # %% [markdown] lang="en"
 # ## Affine: linear, and then a translation
 #
-# $x \mapsto A x + t$ is called affine. It breaks the law too, but it keeps every mean: with $a + b = 1$ the
-# law holds, since the two offsets add up to one. So lines stay lines, and parallels stay parallel.
+# $x \mapsto A x + t$ is called affine. It breaks the law too, but it keeps every weighted mean: with $a + b = 1$
+# the law holds, since $a t + b t = t$. So lines stay lines, and parallels stay parallel.
 
 # %% [markdown] lang="zh"
 # ## 仿射：先线性变换，再平移
 #
-# $x \mapsto A x + t$ 叫作仿射变换。它也不满足线性的等式，但保持平均：当 $a + b = 1$ 时等式成立，
+# $x \mapsto A x + t$ 叫作仿射变换。它也不满足线性的等式，但保持系数之和为 1 的组合（例如平均）：当 $a + b = 1$ 时等式成立，
 # 因为两份偏移合起来正好是一份。所以直线仍是直线，平行的仍然平行。
 
 # %% tags=["S38", "S37"]
@@ -300,7 +301,7 @@ np.testing.assert_allclose(layer.forward(params, images), images @ params["w"] +
 # That is one layer again. Repeat it, and a chain of any length is one layer.
 
 # %% [markdown] lang="zh"
-# ## 多少个仿射层都等于一个
+# ## 再多仿射层也等于一层
 #
 # 把第一层代入第二层，展开：
 #
@@ -331,8 +332,8 @@ np.testing.assert_allclose(w, geometry.collapse(params)["w"], atol=1e-5)
 # ### 它们学到的也不比一层多
 #
 # 既然三层等于一层，三层能学到的就不会比一层多。下面用同样的数据训练三个网络，每个训练两次：一个 Dense 层；
-# 没有 relu 的三层；同样的三层，中间加上 relu。在 MNIST 上，前两个大约答对 92 % 的测试图像；加上 relu，
-# 训练这么几个轮次就有 96 % 到 97 %，笔记中更宽的网络能到 97.8 %。scikit-learn 的小图像看不出这个差别：
+# 没有 relu 的三层；同样的三层，中间加上 relu。在 MNIST 上，前两个大约答对 92% 的测试图像；加上 relu，
+# 训练这么几轮就有 96% 到 97%，书中更宽的网络换一种训练方法，能到 97.8%。scikit-learn 的小图像看不出这个差别：
 # 一层就几乎全能认出来。
 
 # %%
@@ -456,13 +457,14 @@ toys.play("plane", points=[[x / 3 - 0.6, y / 3 - 1] for x, y in outline])
 # %% [markdown] lang="en"
 # ## A crumpled manifold, smoothed out
 #
-# A manifold is a continuous surface in space, such as a sheet of paper. The images of one digit lie close to
-# such a surface, and those of the ten digits are crumpled into one another, like ten sheets in one ball. The notes call a network a complicated geometric transformation that finds a simple form for
-# them. It is made of simple ones: each layer moves, stretches and folds.
+# A manifold is a continuous surface in space, such as a sheet of paper. The images of one digit lie close
+# to such a surface, and those of the ten digits are crumpled into one another, like ten sheets in one
+# ball. The notes call a network a complicated geometric transformation that finds a simple form for them.
+# It is made of simple ones: each layer moves, stretches and folds.
 #
 # In the plane this can be watched. Two spirals are interleaved, and no line separates them. A network with
 # three hidden layers of 16 units learns to tell them apart. Each hidden layer is drawn on the two directions
-# in which its outputs spread most. The number above is the accuracy of a **linear** classifier that sees
+# in which its outputs spread most. The number above each picture is the accuracy of a **linear** classifier that sees
 # only this layer's output, on points that are new to it.
 
 # %% [markdown] lang="zh"
@@ -473,7 +475,7 @@ toys.play("plane", points=[[x / 3 - 0.6, y / 3 - 1] for x, y in outline])
 # 为这些流形找到简洁的表示。复杂的变换由简单的组成：每一层平移、拉伸、折叠。
 #
 # 在平面上可以亲眼看到。两条螺旋线互相缠绕，没有直线能把它们分开。一个有三个隐藏层、每层 16 个单元的网络学习区分它们。
-# 每个隐藏层的输出画在它伸展得最开的两个方向上。图上的百分数是一个**线性**分类器的精度：
+# 每个隐藏层的输出画在它伸展得最开的两个方向上。图上的百分数是一个**线性**分类器的准确率：
 # 它只看这一层的输出，用的是它没见过的点。
 
 # %% tags=["S42"]
@@ -489,14 +491,14 @@ for epoch, row in zip(manifold.EPOCHS, film.accuracy, strict=True):
 # later lines from left to right: the deeper the layer, the easier. The input stays what it is.
 
 # %% [markdown] lang="zh"
-# 竖着看：训练使每个隐藏层越来越容易分开。横着看靠后的几行：层越深，越容易分开。输入则一直是原来的样子。
+# 竖着看：训练使两类点在每个隐藏层里越来越容易分开。横着看靠后的几行：层越深，越容易分开。输入则一直是原来的样子。
 
 # %%
 first, last = film.accuracy[0], film.accuracy[-1]
 assert (film.accuracy[:, 0] == first[0]).all() and first.max() < 0.75
 assert last[1] > 0.9 and last[2:].min() > 0.97
 
-# %% tags=["S42"] alt="Four rows for epochs 0, 4, 10 and 100, and four columns for the input and three hidden layers. The input is two interleaved spirals in every row. In the last row the hidden layers show the two classes pulled apart, in the third layer into two separate groups." alt_zh="四行是第 0、4、10、100 个轮次，四列是输入和三个隐藏层。输入在每一行都是两条缠绕的螺旋线。最后一行里，各隐藏层把两类点拉开，第三层里已成为分开的两团。"
+# %% tags=["S42"] alt="Four rows for epochs 0, 4, 10 and 100, and four columns for the input and three hidden layers. The input is two interleaved spirals in every row. In the last row the hidden layers show the two classes pulled apart, in the third layer into two separate groups." alt_zh="四行是第 0、4、10、100 轮，四列是输入和三个隐藏层。输入在每一行都是两条缠绕的螺旋线。最后一行里，各隐藏层把两类点拉开，第三层里已成为分开的两团。"
 rows = []
 for row, epoch in enumerate(manifold.EPOCHS):
     if epoch in (0, 4, 10, 100):
@@ -510,7 +512,7 @@ pictures.show(drawings.manifold(rows, np.asarray(train.labels)))
 # Move through epochs and layers yourself.
 
 # %% [markdown] lang="zh"
-# 可以自己在轮次和层之间移动。
+# 可以自己在各轮、各层之间切换。
 
 # %% tags=["S42"]
 points = np.stack([p[:, :120] for p in film.points], axis=1).astype(np.float64).round(3)
@@ -587,8 +589,8 @@ toys.play(
 #
 # <details><summary>答案</summary>
 #
-# 不一样好。它仍然等于一层，但是更差的一层：每张图像都要先变成平面上的一个点，两个矩阵的乘积的秩只有 2。
-# 在 MNIST 上大约答对 68 %。仿射层可能丢失信息，却不会带来新的能力。
+# 不如一层。它仍然等于一层，但是更差的一层：每张图像都要先变成平面上的一个点，两个矩阵的乘积的秩只有 2。
+# 在 MNIST 上大约答对 68%。仿射层可能丢失信息，却不会带来新的能力。
 #
 # </details>
 #
@@ -596,7 +598,7 @@ toys.play(
 #
 # <details><summary>答案</summary>
 #
-# 一层 16 个单元达到 97 %；三层、每层 2 个单元不到 70 %。两个单元只能弯折、压扁平面，不能把它提起来：
+# 一层 16 个单元达到 97%；三层、每层 2 个单元不到 70%。两个单元只能弯折、压扁平面，不能把它提起来：
 # 在平面里，两条螺旋线始终缠绕在一起。在 16 维空间里才有地方把它们拉开。
 #
 # </details>

@@ -1,7 +1,7 @@
 # %% [markdown] lang="en"
 # # Tensor operations
 #
-# All that a network does to its data is made of a few tensor operations: dot products, additions, and relu.
+# Nearly all that a network does to its data is made of a few tensor operations: dot products, additions, relu.
 # Here each is built from operations on single numbers, so that nothing about it is magic. Each is compared
 # with NumPy, and the Python loop that says the same is timed.
 
@@ -25,17 +25,44 @@ from jaxnaive.pages import toys
 from jaxnaive.pictures import drawings
 
 # %% [markdown] lang="en"
+# ## JAX in five words
+#
+# JAX takes functions and returns functions. `jax.jit(f)` is `f`, compiled. `jax.vmap(f)` is `f`, done for many
+# inputs at once. `jax.grad(f)` is the derivative of `f`. `jax.make_jaxpr(f)` lists the operations of `f`. And a
+# *pytree* is any nest of tuples, lists and dictionaries with arrays in it: `jax.tree.map` does something to each
+# of these arrays.
+
+# %% [markdown] lang="zh"
+# ## JAX 的五个词
+#
+# JAX 接收函数，返回函数。`jax.jit(f)` 是编译过的 `f`；`jax.vmap(f)` 是同时处理许多输入的 `f`；
+# `jax.grad(f)` 是 `f` 的导数；`jax.make_jaxpr(f)` 列出 `f` 的各个运算。
+# *pytree* 是里面放着数组的、任意嵌套的元组、列表和字典：`jax.tree.map` 对其中的每个数组做同样的事。
+
+
+# %%
+def square(x):
+    return x * x
+
+
+print(
+    "jit ", jax.jit(square)(3.0), " vmap", jax.vmap(square)(jnp.arange(4.0)), " grad", jax.grad(square)(3.0)
+)
+print("tree", jax.tree.map(square, {"w": 2.0, "b": (3.0, 4.0)}))
+assert jax.grad(square)(3.0) == 6
+
+# %% [markdown] lang="en"
 # ## A layer, written down operation by operation
 #
 # JAX can run a function without numbers and write down which operations it applies. The list is called a
-# jaxpr. In it stands one operation a line, with the dtype and the shape of the result: `f32[128,512]` is a
+# jaxpr. It has one operation a line, with the dtype and the shape of the result: `f32[128,512]` is a
 # `float32` matrix. A dense layer, for 128 images at once, is a dot product (`dot_general`), a broadcast, an
 # addition (`add`) and relu (`max`). There is nothing else in it.
 
 # %% [markdown] lang="zh"
 # ## 把一层写成一个个运算
 #
-# JAX 可以不带数字地运行一个函数，把它用到的运算记下来，这份记录叫作 jaxpr。其中一行是一个运算，
+# JAX 可以不用具体的数，就把一个函数运行一遍，把它用到的运算记下来，这份记录叫作 jaxpr。每一行是一个运算，
 # 并写明结果的数据类型和形状：`f32[128,512]` 是一个 `float32` 矩阵。对 128 张图像，
 # 一个 Dense 层就是一次点积（`dot_general`）、一次广播、一次加法（`add`）和一次 relu（`max`），再没有别的。
 
@@ -51,11 +78,12 @@ names = [equation.primitive.name for equation in listing.eqns]
 assert names == ["dot_general", "broadcast_in_dim", "add", "max"]
 
 # %% [markdown] lang="en"
-# The whole network of the notes, two layers, has no others either. (This project's relu is a comparison and
-# a choice: `le` and `select_n`. You see why below.)
+# The whole network of the notes, without its softmax, computes nothing else; what else is listed moves
+# numbers around and changes none. (This project's relu is a comparison and a choice: `le` and `select_n`.
+# You see why below.)
 
 # %% [markdown] lang="zh"
-# 笔记里的整个两层网络也没有别的运算。（这个项目的 relu 由一次比较和一次选择组成：`le` 和 `select_n`。
+# 去掉 softmax，笔记里的整个两层网络也没有别的计算；其余几个（如 `transpose`）只是移动数，不改变数值。（这个项目的 relu 由一次比较和一次选择组成：`le` 和 `select_n`。
 # 原因见下文。）
 
 # %% tags=["S23"]
@@ -175,8 +203,8 @@ for a, b in pairs:
 
 # %% [markdown] lang="en"
 # Look at the third line. A column of 3 and a vector of 4 make a table of 12, and nobody asked whether you
-# meant that. A loss that subtracts `(128, 1)` from `(128,)` averages over 16,384 wrong numbers without an
-# error. JAX can refuse to add axes on its own:
+# meant that. A loss that subtracts `(128, 1)` from `(128,)` averages over 16,384 differences, of which
+# 128 are meant, without an error. JAX can refuse to add axes on its own:
 
 # %% [markdown] lang="zh"
 # 看第三行：3 行的一列和长度为 4 的向量，得到 12 个数的一张表，没有人问你是不是这个意思。
@@ -265,7 +293,7 @@ pictures.show(drawings.dot_product(x, y))
 #
 # 笔记里写：点积“最常见的是应用于两个矩阵，得到的结果是向量”。前半句对，后半句不对：
 # 两个矩阵的点积是**矩阵**，笔记自己在后面一句也是这么说的。矩阵和向量得到向量，两个向量得到一个数。
-# 轴更多的时候，第一个张量的最后一个轴和第二个张量的第一个轴相乘求和，这两个轴就消失了。
+# 轴更多的时候，第一个张量的最后一个轴和第二个张量（向量或矩阵）的第一个轴相乘求和，这两个轴就消失了。
 
 # %% tags=["S24", "S29"]
 for kind, a, b in (
@@ -281,14 +309,14 @@ for kind, a, b in (
 # %% [markdown] lang="en"
 # ### Not `*`, and not in any order
 #
-# `x * y` multiplies entry by entry and wants equal shapes. `x @ y` wants `x.shape[1] == y.shape[0]`; the
-# result has the shape `(x.shape[0], y.shape[1])`. In general `x @ y` and `y @ x` differ, even where both
-# exist.
+# `x * y` multiplies entry by entry; the shapes must be equal, or fit by broadcasting. `x @ y` wants
+# `x.shape[1] == y.shape[0]`; the result has the shape `(x.shape[0], y.shape[1])`. In general `x @ y` and
+# `y @ x` differ, even where both exist.
 
 # %% [markdown] lang="zh"
 # ### 点积不是 `*`，顺序也不能换
 #
-# `x * y` 是逐元素乘积，两个形状要相同。`x @ y` 要求 `x.shape[1] == y.shape[0]`，
+# ``x * y` 是逐元素乘积，两个形状要相同，或者可以广播。两个矩阵的 `x @ y` 要求 `x.shape[1] == y.shape[0]`，
 # 结果的形状是 `(x.shape[0], y.shape[1])`。一般来说 `x @ y` 和 `y @ x` 不同，哪怕两个都能算。
 
 # %% tags=["S30"]
@@ -315,7 +343,7 @@ for product in (jnp.matmul, operations.matmul):
 # %% [markdown] lang="zh"
 # ## Python 循环有多慢
 #
-# 书里先用 Python 循环写这些运算。下面把循环、用 `vmap` 提升的函数和 `jax.numpy` 放在一起，
+# 书中先用 Python 循环写这些运算。下面把循环、用 `vmap` 提升的函数和 `jax.numpy` 放在一起，
 # 后两种用 `jax.jit` 编译。三种写法的结果一致，时间却相差很多。
 
 
@@ -346,7 +374,7 @@ print({name: [f"{t:,.0f}" for t in times] for name, times in costs.items()})
 # That is the book's own demonstration, on matrices of 20 by 100. Now the others.
 
 # %% [markdown] lang="zh"
-# 这是书里的例子，20×100 的矩阵。再看其他几种。
+# 这是书中的例子，20×100 的矩阵。再看其他几种。
 
 
 # %% tags=["S27", "S28", "S30"]
@@ -379,12 +407,10 @@ pictures.show(figure)
 
 # %% [markdown] lang="en"
 # The loop says what to do and also in which order. `vmap` says only what to do, so a compiler may do it for
-# many entries at a time. The more numbers there are, the more this counts: small arrays mostly pay for the
-# call.
+# many entries at a time. Small arrays mostly pay for the call.
 
 # %% [markdown] lang="zh"
-# 循环除了说做什么，还规定了先后顺序。`vmap` 只说做什么，所以编译器可以一次处理许多元素。数越多，差别越大；
-# 数组很小的时候，时间主要花在调用上。
+# 循环除了说做什么，还规定了先后顺序。`vmap` 只说做什么，所以编译器可以一次处理许多元素。数组很小的时候，时间主要花在调用上。
 
 # %% [markdown] lang="en"
 # ## Reshape
@@ -512,7 +538,7 @@ assert reshaped.shape == transposed.shape and not jnp.array_equal(reshaped, tran
 # </details>
 
 # %% [markdown] lang="zh"
-# **4.** 对最后一格的 `x`，预测 `x.T.reshape(3, 2)`。它等于 `x` 吗？
+# **4.** 对上面最后一个单元格里的 `x``，预测 `x.T.reshape(3, 2)`。它等于 `x` 吗？
 #
 # <details><summary>答案</summary>
 #

@@ -74,7 +74,7 @@ assert abs(plain + 0.79) < 0.01 and abs(heavy - 2) < 0.01 and abs(nesterov - 2) 
 # %% [markdown] lang="zh"
 # ## 变体：优化器记住什么
 #
-# SGD 的各种变体叫作优化器。每种都是对一个数组的规则：由梯度 $g$ 和记忆得出方向和新的记忆。
+# SGD 的各种变体叫作优化器。每种优化器都是作用于一个数组的规则：由梯度 $g$ 和记忆得出方向和新的记忆。
 # 更新总是 $w - rate \cdot direction$。
 #
 # 动量和 Nesterov 动量记住的是速度。
@@ -112,7 +112,8 @@ def rmsprop(g, s):
 
 
 # %% [markdown] lang="en"
-# Adam does both. Its means start at 0 and are too small at first, so they are divided by what is missing.
+# Adam does both. Its means start at 0 and are too small at first, so they are divided
+# by the sum of the weights that they have so far, $1 - 0.9^t$.
 
 # %% [markdown] lang="zh"
 # Adam 两样都做。它的平均值从 0 开始，起初偏小，所以要除以一个数来修正。
@@ -131,7 +132,7 @@ def adam(g, memory):
 # The package has the same rules in optax's interface, and optax has its own. All three agree.
 
 # %% [markdown] lang="zh"
-# 让它们在一个山谷里各走 100 步：这是两个权重的二次函数，横向的陡度是纵向的 100 倍。
+# 让它们在一个山谷里各走 100 步：这是两个权重的二次函数，横穿山谷的方向比沿山谷的方向陡 100 倍。
 # `jaxnaive` 里有同样的规则，接口与 optax 相同；optax 也有自己的实现。三者一致。
 
 # %%
@@ -198,7 +199,7 @@ for name in rates:
 # is the lowest place, it rolls past that too: then plain descent ends lower.
 
 # %% [markdown] lang="zh"
-# ## 动量能解决局部最小值吗？
+# ## 动量能解决局部极小值的问题吗？
 #
 # 笔记说，小球的动量足够大，就不会卡在峡谷里，最终会到达全局最低点。上面它确实滚过了小坑。但这没有保证：
 # 坑更深、又没有助跑时，它也会停在坑里；如果坑底才是全局最低点，它照样会滚过去，这时普通梯度下降反而停得更低。
@@ -234,10 +235,10 @@ assert best(missed[1].points[-1]) > best(missed[0].points[-1]) + 0.1
 # sign and cancel out in the velocity; steps along add up, on a steady slope to ten times the gradient.
 
 # %% [markdown] lang="zh"
-# ## 动量能解决收敛速度吗？
+# ## 动量能解决收敛速度的问题吗？
 #
 # 笔记在这里打了一个问号。在山谷里，能。陡的方向只允许很小的学习率：超过 2/100，普通梯度下降就发散；
-# 而用这么小的学习率，沿着山谷就走得很慢。速度里，横向的步子正负相消，纵向的步子不断累积，
+# 而用这么小的学习率，沿着山谷就走得很慢。速度里，横穿山谷的步子正负相消，沿山谷的步子不断累积，
 # 在坡度不变的地方可以达到梯度的十倍。
 
 # %% tags=["S58"]
@@ -254,8 +255,9 @@ pictures.show(drawings.valleys(valley, tracks, 60))
 
 
 # %% [markdown] lang="en"
-# How many steps does each need until the loss is a millionth of the first one? RMSprop never gets there with a
-# constant learning rate: it divides by the size of the gradient, so its steps do not shrink with it.
+# How many steps does each need until the loss is a millionth of the first one? RMSprop never gets there
+# with a constant learning rate: it divides by the size of the gradient, so its steps do not shrink with
+# it. Adam divides too, but by a mean over 1,000 steps, which stays large when the gradient has become small.
 
 # %% [markdown] lang="zh"
 # 损失降到最初的百万分之一，各需要多少步？学习率不变时，RMSprop 到不了：它除以梯度的大小，
@@ -278,12 +280,12 @@ assert needed["momentum"] < needed["sgd"] / 2 and needed["nesterov"] < needed["s
 
 # %% [markdown] lang="en"
 # These learning rates were chosen by hand. To be fair, each gets the best of 50. In the valley momentum still
-# wins. In a round bowl, as steep in every direction, nothing is left to solve, and momentum only overshoots.
+# wins. In a round bowl, equally steep in every direction, nothing is left to solve, and momentum only overshoots.
 # So it solves narrow valleys, not speed as such.
 
 # %% [markdown] lang="zh"
 # 上面的学习率是人工选的。为了公平，让每种方法各从 50 个学习率中取最好的。在山谷里，动量仍然快。
-# 在各个方向一样陡的圆碗里，没有什么要解决，动量只会冲过头。所以动量解决的是狭长的山谷，而不是一般意义上的速度。
+# 在各个方向一样陡的圆碗里，没有什么需要解决的，动量只会冲过头。所以动量解决的是狭长的山谷，而不是一般意义上的速度。
 
 
 # %% tags=["S58"]
@@ -347,11 +349,11 @@ np.testing.assert_allclose(updates[1:], expected, atol=1e-5)
 # Keras and optax offer as `nesterov=True`. The book's factor is 0.1, so it remembers hardly anything.
 
 # %% [markdown] lang="zh"
-# ### 书里写的是什么
+# ### 书中写的是什么
 #
 # 书中“动量的简单实现”其实是另一种。它先更新速度，然后移动 `momentum * velocity - rate * gradient`，
-# 梯度又算了一次。这是 Nesterov 动量，在 Keras 和 optax 中就是 `nesterov=True`。
-# 书中的系数是 0.1，几乎什么也没记住。
+# 也就是把当前的梯度又计入一次。这是 Nesterov 动量，在 Keras 和 optax 中就是 `nesterov=True`。
+# 书中的系数是 0.1，几乎什么也记不住。
 
 # %% tags=["S59"]
 w, velocity = start, jnp.zeros(2)

@@ -72,7 +72,7 @@ assert matrix[0].shape == (5,) and matrix[:, 0].shape == (3,)
 # ## 五维向量不是五维张量
 #
 # “维”这个字有两种用法：轴的个数，或者沿某个轴的元素个数。五维*向量*只有一个轴，沿这个轴有五个元素。
-# 五维*张量*有五个轴，下面的例子里每个轴的长度是 2。“阶”和“形状”没有歧义，所以这里的课都用这两个词。
+# 五维*张量*有五个轴，下面的例子里每个轴的长度是 2。“阶”和“形状”没有歧义，所以这些课只用这两个词。
 
 # %% tags=["S04"]
 for x in (jnp.zeros(5), jnp.zeros((2, 2, 2, 2, 2))):
@@ -83,13 +83,13 @@ assert jnp.zeros(5).ndim == 1
 # ## Counting brackets
 #
 # The rank is also how deep the brackets are nested. This holds only if the lists at each depth are equally
-# long. A ragged list has no shape, so it is no tensor, and it is refused. The message says where it is
+# long. A ragged list has no shape. It is not a tensor, and it is refused. The message says where it is
 # ragged.
 
 # %% [markdown] lang="zh"
 # ## 数方括号
 #
-# 笔记里说，几阶就是有几层相互包含的方括号。这有一个条件：同一层的列表要一样长。长短不齐的列表没有形状，
+# 笔记里说，有几层相互包含的方括号，就是几阶。这有一个条件：同一层的列表要一样长。长短不齐的列表没有形状，
 # 也就不是张量，会被拒绝。报错信息会说出是哪里不齐。
 
 # %% tags=["S08"]
@@ -110,7 +110,7 @@ for nested in (12, [12, 3, 6], [[5, 78, 2], [6, 79, 3]], [[[1], [2]], [[3], [4, 
 # ## 三个关键属性：阶、形状、数据类型
 #
 # 知道了阶、形状和数据类型，不用看任何一个数，就知道这是怎样的数组。下面是训练图像的属性：
-# MNIST 有 60,000 张 28×28 像素的图像。如果这台机器上没有 MNIST，就用 scikit-learn 自带的 8×8 手写数字代替。
+# MNIST 有 60,000 张 28×28 像素的训练图像。如果这台机器上没有 MNIST，就用 scikit-learn 自带的 8×8 手写数字代替。
 
 # %% tags=["S09", "S10", "S11"]
 dataset = jn.data.load()
@@ -175,7 +175,7 @@ assert vector[0] == 12
 # %% [markdown] lang="zh"
 # ## 切片
 #
-# 取出张量的一部分叫作切片。`a:b` 表示 [a, b)：含 a，不含 b。a 为空就从头开始，b 为空就到结尾结束，
+# 取出张量的一部分叫作切片。`a:b` 表示 [a, b)：含 a，不含 b。a 为空就从头开始，b 为空就取到结尾，
 # 负数是相对于结尾的位置。JAX 和 NumPy 的结果一样。
 
 # %% tags=["S12", "S13"]
@@ -198,7 +198,7 @@ for a, b in ((2, 5), (None, 5), (2, None), (None, None), (-3, None), (None, -3))
 #
 # 编译后的代码不能中途报错，所以遇到不存在的位置，JAX 会取最近的那个存在的位置。
 # `jax.lax.dynamic_slice` 会把整个切片往前移，直到放得下。假如你这样把 60,000 张图像切成 128 张一批：
-# 最后一批应当从第 59,904 张开始，只剩 96 张。实际得到的却从前面 32 张开始，这 32 张就训练了两次，
+# 最后一批应当从第 59,904 张开始，只剩 96 张。实际得到的切片却提前了 32 张开始，这 32 张就训练了两次，
 # 而且没有任何报错。
 
 # %% tags=["S13"]
@@ -293,8 +293,8 @@ assert np.array_equal(np.concatenate(batches), x)
 
 # %% [markdown] lang="zh"
 # 笔记说 0 轴**都是**样本轴。这是约定：只要前面没有再添别的轴，就是这样。
-# `jax.vmap` 把处理一个对象的函数变成处理许多对象的函数。下面用三个随机数的 key 同时运行一个函数，
-# 这时 0 轴数的是 key。（JAX 没有隐藏的随机状态，随机数由 key 决定：key 相同，数就相同。）
+# `jax.vmap` 把处理一个对象的函数变成处理许多对象的函数。下面用三个随机数 key 同时运行一个函数，
+# 这时 0 轴对应的是 key。（JAX 没有隐藏的随机状态，随机数由 key 决定：key 相同，数就相同。）
 
 # %% tags=["S17"]
 keys = jax.random.split(jax.random.key(0), 3)
@@ -326,9 +326,9 @@ for kind, axes in tensors.AXES.items():
 # %% [markdown] lang="en"
 # ### Vectors
 #
-# 1,000 people, each with age, sex and income, are `(1000, 3)`: samples, features. A dense layer takes such
-# rows as they are. The question put to it here is whether an income is above the median. That is easy,
-# since the income is one of the three features.
+# 1,000 people, each with age, sex and income, are `(1000, 3)`: samples, features. A dense layer takes
+# such rows; only their scale is changed first, to mean 0 and deviation 1. The question put to it here is
+# whether an income is above the median. That is easy, since the income is one of the three features.
 
 # %% [markdown] lang="zh"
 # ### 向量数据
@@ -379,13 +379,13 @@ pictures.show(figure)
 # ### Images
 #
 # Images are `(samples, height, width, channels)`, says the book. Not everyone agrees: Keras gives MNIST
-# without channels, tfds with one at the end, PyTorch with one in front. All three hold the same numbers in
-# the same order. Once each image is a row of features, they are the same.
+# without channels, tfds with one at the end, PyTorch with one in front. With one channel all three hold
+# the same numbers in the same order. Once each image is a row of features, they are the same.
 
 # %% [markdown] lang="zh"
 # ### 图像
 #
-# 书里说图像是 `(samples, height, width, channels)`。并非人人如此：Keras 的 MNIST 没有 channel 轴，
+# 书中说图像是 `(samples, height, width, channels)`。但并非处处如此：Keras 的 MNIST 没有 channel 轴，
 # tfds 的放在最后，PyTorch 的放在前面。三种排法里，数相同，顺序也相同。每张图像排成一行特征之后，
 # 就没有区别了。
 
@@ -400,15 +400,15 @@ assert np.array_equal(rows[0], rows[1]) and np.array_equal(rows[0], rows[2])
 # %% [markdown] lang="en"
 # ### Video
 #
-# A film is a row of images, so it has one axis more: `(samples, frames, height, width, channels)`. This is
-# the highest rank that you will meet. Four films as in the book have rank 5 and 106,168,320 numbers. The
-# film below is smaller.
+# A film is a row of images, so it has one axis more: `(samples, frames, height, width, channels)`. You
+# will seldom meet a higher rank. Four films as in the book have rank 5 and 106,168,320 numbers. The film
+# below is smaller.
 
 # %% [markdown] lang="zh"
 # ### 视频
 #
-# 视频是图像的序列，所以多一个轴：`(samples, frames, height, width, channels)`。这是你会遇到的最高的阶。
-# 书里的四段视频是 5 阶张量，共 106,168,320 个数。下面画的是一段小的。
+# 视频是图像的序列，所以多一个轴：`(samples, frames, height, width, channels)`。一般不会遇到比这更高的阶。
+# 书中的四段视频是 5 阶张量，共 106,168,320 个数。下面画的是一段小的。
 
 # %% tags=["S06", "S22"] alt="Five frames of a film: a coloured spot with soft edges drifts across a black background." alt_zh="一段视频的五帧：一个边缘柔和的彩色光斑在黑色背景上漂移。"
 film = np.asarray(tensors.video(key, samples=1, frames=5, height=36, width=64))
@@ -494,13 +494,13 @@ assert films.shape == (4, 240, 144, 256, 3) and films.bytes == 106_168_320
 #
 # <details><summary>Answer</summary>
 #
-# The number stays the same: neighbours remain neighbours. The data are others all the same, because what
-# rose now falls. A number that does not change does not prove that nothing has changed.
+# The number stays the same: neighbours remain neighbours. But the data are different, because what rose
+# now falls. A number that does not change does not prove that nothing has changed.
 #
 # </details>
 
 # %% [markdown] lang="zh"
-# **4.** 在时间序列那一格里，用 `prices[:, ::-1]` 把分钟倒过来。打印的数会怎样变？数据还一样吗？
+# **4.** 在时间序列那个单元格里，用 `prices[:, ::-1]` 把分钟倒过来。打印的数会怎样变？数据还一样吗？
 #
 # <details><summary>答案</summary>
 #

@@ -62,7 +62,7 @@ pictures.show(figure)
 # 每一层都留下对此有用的，滤掉其余的。$W$ 和 $b$ 属于这一层，叫作权重或可训练参数。
 #
 # 笔记问：它们是否分别对应 Keras 的属性 `kernel` 和 `bias`？是的。在这里它们是字典里的 `w` 和 `b`。
-# 它们只存放在这一处，也没有什么会就地修改它们。
+# 它们只存放在这一处，也不会被就地修改。
 
 # %% tags=["S43", "S44"]
 layers = jn.layers.mlp_layers(inputs, 32, classes)
@@ -85,10 +85,10 @@ np.testing.assert_allclose(model.forward(params, x), by_numpy, rtol=1e-3, atol=1
 # %% [markdown] lang="en"
 # ## Random initialisation
 #
-# The weights begin as small random numbers. Random, because two units that begin alike get the same gradient
-# and stay alike. Small, so that the outputs neither explode nor vanish from layer to layer. How small is a
-# choice: the notes take numbers between 0 and 0.1, Keras takes Glorot's rule, and He's rule suits relu. It
-# is the one that this lesson's network uses.
+# The weights begin as small random numbers. Random, because two units that begin alike get the same
+# gradient and stay alike. Small enough, but not too small, so that the outputs neither explode nor vanish
+# from layer to layer. How small is a choice: the notes take numbers between 0 and 0.1, Keras takes
+# Glorot's rule, and He's rule suits relu. It is the one that this lesson's network uses.
 
 # %% [markdown] lang="zh"
 # ## 随机初始化
@@ -192,16 +192,15 @@ assert (np.diff(curve) < 0).all()
 # %% [markdown] lang="en"
 # ## Until the loss is small enough
 #
-# The notes repeat the loop until the loss is small enough. Somebody has to say what is enough. Here it is a
-# loss of 0.1 on a fresh batch, or 1,000 steps, since a loop with a poor learning rate would never end. One
-# batch can be easy by chance, so `python experiments/mnist.py --stop-at-loss 0.05` looks at the mean of an
-# epoch.
+# The notes repeat the loop until the loss is small enough. Somebody has to say what is enough. Here it is
+# a loss of 0.1 on a newly drawn batch, or 1,000 steps, since a loop with a poor learning rate would never
+# end. One batch can be easy by chance, so `python experiments/mnist.py --stop-at-loss 0.05` looks at the
+# mean of an epoch.
 
 # %% [markdown] lang="zh"
 # ## 直到损失足够小
 #
-# 笔记说：一直重复，直到损失足够小。多小才算足够，要由人来定。这里是新批量上的损失降到 0.1，
-# 或者做满 1000 步，因为学习率选得不好时循环永远不会结束。某一个批量可能碰巧容易，
+# 笔记说：一直重复，直到损失足够小。多小才算足够，要由人来定。这里的标准是新抽的批量上的损失降到 0.1，最多做 1000 步：否则，学习率选得不好时循环永远不会结束。某一个批量可能碰巧容易，
 # 所以 `python experiments/mnist.py --stop-at-loss 0.05` 看的是一轮的平均损失。
 
 # %% tags=["S48", "S49"]
@@ -259,15 +258,15 @@ assert equal.all()
 #
 # The notes say: the first is only input, the second and third are only tensor operations, the fourth is the
 # hard one. Right: one has to know in which direction to change each weight. But what is hard to work out for
-# a person is not expensive for the machine. For the book's network the gradient takes about as long as the
+# a person is not expensive for the machine. For the book's network the gradient takes no longer than the
 # forward pass. The last column says how long the matrix products alone would take at the best rate that this
 # machine reaches.
 
 # %% [markdown] lang="zh"
 # ## 哪一步难？
 #
-# 笔记说：第一步只是输入，第二三步只是张量运算，难的是第四步。没错：要知道每个权重该往哪个方向改。
-# 但人觉得难想的，机器算起来并不贵：对书中的网络，求梯度的时间与前向传播差不多。
+# 笔记说：第一步只是输入，第二、三步只是张量运算，难的是第四步。没错：要知道每个权重该往哪个方向改。
+# 但人觉得难想的，机器算起来代价并不高：对书中的网络，求梯度并不比前向传播更久。
 # 最后一列是按这台机器能达到的最高速率，单做其中的矩阵乘法要多久。
 
 # %% tags=["S50"]
@@ -287,7 +286,7 @@ print(step_costs.to_text(costs))
 #
 # 网络用到的函数都可微，所以一次反向传播就给出损失对每个权重的斜率，一步可以同时移动全部权重。
 # 另一种办法是控制变量法，一次只改一个权重。这需要许多次前向传播，反向传播那一课会数一数；
-# 而且收获很小：即使选的是斜率最大的那个权重，同样长的一步使损失下降的也少得多。
+# 而且收获很小：即使选的是斜率最大的那个权重，同样长的一步损失也下降得少得多。
 
 # %% tags=["S51"]
 loss, grads = jax.value_and_grad(loss_of)(params, x, y)
@@ -346,7 +345,7 @@ np.testing.assert_allclose(errors[4:], curvature / 2 * np.square(lengths[4:]), r
 # %% [markdown] lang="en"
 # ## Stochastic: every batch is drawn at random
 #
-# Mini-batch SGD repeats five actions: draw a batch, run forward, compute the loss, compute its gradient,
+# Mini-batch SGD repeats five actions, the four steps with the last one in two: draw a batch, run forward, compute the loss, compute its gradient,
 # move the parameters a little against it. Each epoch is a new random order of all examples, cut into
 # batches. The order depends only on the key and the number of the epoch, so a run that was interrupted
 # continues with the same batches. The program at the end of the notes is not stochastic: in every epoch it
@@ -355,8 +354,8 @@ np.testing.assert_allclose(errors[4:], curvature / 2 * np.square(lengths[4:]), r
 # %% [markdown] lang="zh"
 # ## 随机：每个批量都是随机抽取的
 #
-# 小批量 SGD 重复五个动作：抽取批量，前向传播，计算损失，计算梯度，把参数沿梯度的反方向移动一小步。
-# 每一轮都把全部样本重新随机排列，再切成批量。排列只取决于 key 和轮数，所以中断的训练可以接着用同样的批量。
+# 小批量 SGD 重复五个动作，也就是上面的四步，最后一步分成两个：抽取批量，前向传播，计算损失，计算梯度，把参数沿梯度的反方向移动一小步。
+# 每一轮都把全部样本重新随机排列，再切成批量。排列只取决于 key 和这是第几轮，所以中断的训练可以接着用同样的批量。
 # 笔记末尾的程序并不随机：它每轮都按文件中的顺序取样本。书中的程序也是这样。
 
 # %% tags=["S53"]
@@ -399,8 +398,9 @@ for rate, row in list(zip(rates, accuracies, strict=True))[::4]:
     print(f"{rate:8.4f}  test accuracy of the seeds:", *(f"{accuracy:.3f}" for accuracy in row))
 
 # %% [markdown] lang="en"
-# The learning rates fall into three regions. The good ones are within 2 % of the best. Those below are slow:
-# nothing is wrong with them, they only need more steps. Those above diverge.
+# The learning rates fall into three regions. The good ones are within 2 % of the best. Those below are
+# slow: nothing is wrong with them, they only need more steps. Those above diverge: the loss jumps up, and
+# the accuracy falls.
 
 # %% [markdown] lang="zh"
 # 学习率分成三个区域。好的：与最好的相差不到 2%。比它们小的是“慢”：没有什么错，只是需要更多步。
@@ -420,14 +420,13 @@ assert regions["slow"][1] < regions["good"][0] and regions["good"][1] < regions[
 # What happens when a run diverges? The loss jumps up, but it does not have to stay there. The first steps
 # push most relu units so far below 0 that they are 0 for every image. Then their gradient is 0 as well, and
 # they stay dead. Few units or none are left besides the last bias, so the network guesses, and the loss
-# returns to about $\log 10 = 2.3$. The last loss alone does not show what happened.
+# returns to about $\ln 10 \approx 2.3$. The last loss alone does not show what happened.
 #
 # A run whose loss is not a finite number is marked in `swept.diverged`, and does not disturb the others.
 
 # %% [markdown] lang="zh"
 # 发散的时候发生了什么？损失突然变大，但不一定停在那里。最初几步把大多数 relu 单元推到远低于 0 的地方，
-# 它们对每张图像都是 0。这样它们的梯度也是 0，再也活不过来。除了最后一层的偏置，剩下的单元很少，
-# 甚至一个不剩，网络只能乱猜，损失回到 $\log 10 = 2.3$ 左右。只看最后的损失，看不出发生过什么。
+# 它们对每张图像都是 0。这样它们的梯度也是 0，再也活不过来。还能学习的只有最后一层的偏置和很少几个单元，甚至一个单元也不剩，网络只能乱猜，损失回到 $\ln 10 \approx 2.3$ 左右。只看最后的损失，看不出发生过什么。
 #
 # 如果一次训练的损失不再是有限的数，`swept.diverged` 会把它标出来，其他训练不受影响。
 
@@ -500,13 +499,13 @@ for name, size in (("one example", 1), ("mini-batch", 64), ("all", 640)):
 assert final["one example"] > final["mini-batch"] > final["all"]
 
 # %% [markdown] lang="en"
-# So why batches? Because one step with 128 examples takes far less time than 128 steps with one: the processor
-# multiplies large matrices at a much higher rate. In the same time, batches get through many times as many
-# examples.
+# So why batches? Because one step with 128 examples takes far less time than 128 steps with one: the
+# processor multiplies large matrices at a much higher rate. In the same time, batches get through many
+# times as many examples.
 
 # %% [markdown] lang="zh"
 # 那为什么还要用批量？因为一步算 128 个样本，远比 128 步各算一个样本快：处理器做大矩阵乘法的速率高得多。
-# 同样的时间里，批量能看过多得多的样本。
+# 同样的时间里，用批量能处理的样本要多得多。
 
 # %% tags=["S55"]
 one_x, one_y = x[:1], y[:1]
@@ -579,7 +578,8 @@ assert best[1] < 1.1 * curve.min()
 #
 # <details><summary>Answer</summary>
 #
-# It rises: the weights now go uphill. If the step is small, the loss rises by about as much as it fell before.
+# It rises: the weights now go uphill. If the step is small, the loss rises by about as much as it fell
+# before.
 #
 # </details>
 #

@@ -6,6 +6,7 @@ notes, ``alt`` and ``alt_zh``, which say in words what a picture shows.
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from jaxnaive.pages import toys
 
 PAGE = "index.html"
 LANGUAGES = {"en": "English", "zh": "中文"}
+BREAK = "\u2028"  # where a line of Chinese was broken
 
 
 class Heading(NamedTuple):
@@ -125,9 +127,13 @@ def _prose(source: str, language: str, lesson: str, headings: list[Heading]) -> 
             return converter.convert(body, display="block")
 
         def softbreak(self) -> str:
-            return "" if language == "zh" else "\n"  # Chinese has no spaces between words
+            return BREAK if language == "zh" else "\n"
 
-    return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+    html = MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+    # Chinese has no spaces between words, but one between a Chinese word and a Latin one.
+    html = re.sub(f"(?<=[\u4e00-\u9fff]){BREAK}(?=[A-Za-z0-9]|<code|<math)", " ", html)
+    html = re.sub(f"([A-Za-z0-9]|</code>|</math>){BREAK}(?=[\u4e00-\u9fff])", r"\1 ", html)
+    return html.replace(BREAK, "")
 
 
 def _code(cell: Any) -> Code:

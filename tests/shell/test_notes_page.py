@@ -33,7 +33,10 @@ and **bold**.
 CHINESE = """# 一课
 
 $x^2$ 的斜率是 $2x$，
-这是第二行。
+这是第二行，最大约
+3.4，就是
+`code`
+的值。
 
 ## 一节
 
@@ -86,7 +89,9 @@ def test_prose_is_in_both_languages_with_formulas_as_mathml(html):
     assert html.count('<div lang="en">') == html.count('<div lang="zh">') == 2
     assert html.count("<msup><mi>x</mi><mn>2</mn></msup>") == 4 and "$x" not in html
     assert "in <code>code</code>\nand <strong>bold</strong>" in html
-    assert "，这是第二行" in html  # no space where a line of Chinese was broken
+    assert (
+        "，这是第二行，最大约 3.4，就是 <code>code</code> 的值。" in html
+    )  # where a line of Chinese was broken
     assert re.findall(r'<h2 id="([\w-]+)"', html) == ["one-1", "one-1-zh", "two-1", "two-1-zh"]
     assert not set(re.findall(r'href="#([\w-]+)"', html)) ^ set(re.findall(r'<h\d id="([\w-]+)"', html))
 
