@@ -19,6 +19,7 @@ import jaxtyping
 import numpy as np
 import pytest
 from processes.xla_flags import OLD_FUSIONS
+from shell import toys
 
 from jaxnaive import data
 from jaxnaive.batches import Examples
@@ -195,6 +196,48 @@ def toy() -> Examples:
     """50 random examples of 6 features in 3 classes, learnable: a class is the largest of the first 3."""
     images = np.random.default_rng(0).random((50, 6)).astype(np.float32)
     return Examples(images, images[:, :3].argmax(axis=1).astype(np.int32))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser without a screen, that writes down what its console says."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for name in (
+        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "disable-sync", "no-first-run",
+        "disable-background-networking", "disable-component-update", "window-size=1280,1000",
+        f"user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):  # fmt: skip
+        options.add_argument(f"--{name}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # The driver is given, so that none is looked for or downloaded.
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., toys.Toy]]:
+    """Opens a page with one toy, ``show("ball")``; its numbers are keywords. The console stays empty.
+
+    The reader prefers no motion, so that what moves is at its end at once.
+    """
+
+    def open_page(name: str, **numbers: Any) -> toys.Toy:
+        path = tmp_path / "page.html"
+        path.write_text(toys.page(name, numbers), encoding="utf-8")
+        browser.get(path.as_uri())
+        return toys.Toy(browser)
+
+    preference = {"name": "prefers-reduced-motion", "value": "reduce"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [preference]})
+    yield open_page
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert not browser.get_log("browser")
 
 
 def assert_trees_close(got: object, expected: object, rtol: float = 0.0, atol: float = 0.0) -> None:

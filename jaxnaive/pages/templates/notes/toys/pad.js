@@ -122,7 +122,9 @@ jaxnaive.toys.pad = (() => {
     /* The canvas is transparent where there is no ink, so ink is its opacity, whatever its colour. */
     function ink() {
       const { data } = pen.getImageData(0, 0, PAD, PAD);
-      return Float32Array.from({ length: PAD * PAD }, (_, i) => data[4 * i + 3] / 255);
+      const opacity = new Float32Array(PAD * PAD);
+      for (let i = 0; i < opacity.length; i++) opacity[i] = data[4 * i + 3] / 255;
+      return opacity;
     }
 
     function place(event) {
