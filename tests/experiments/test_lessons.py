@@ -18,7 +18,7 @@ LESSONS_ROWS = {  # as the notes have them; what a lesson shows besides is its o
     "backpropagation": range(60, 66),
     "from_scratch": range(66, 97),
 }
-LONG = ("geometry", "training", "optimizers", "from_scratch", "bugs")  # 12 to 32 s each
+SHORT = ("tensors",)  # the others take 9 to 32 s each, and are slow tests
 
 pytest.importorskip("jupytext", reason="needs the extra notes")
 
@@ -28,7 +28,7 @@ def test_every_file_is_a_lesson_of_the_page():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in notes.LESSONS]
+    "name", [pytest.param(name, marks=[] if name in SHORT else [pytest.mark.slow]) for name in notes.LESSONS]
 )
 def test_it_runs_as_a_script_on_the_digits(name, call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
