@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 from tqdm import tqdm
 
 from jaxnaive import command, data
@@ -134,7 +133,7 @@ def _execute(client: Any, started: threading.Event) -> None:
     # In the main thread nbclient would take Ctrl-C for itself and end in an error of its own, as it does when
     # its process is killed before the first cell.
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(asyncio.run, client.async_execute(env=os.environ | cache_settings()))
+        done = pool.submit(asyncio.run, client.async_execute())
         try:
             done.result()
         except KeyboardInterrupt:
@@ -143,18 +142,6 @@ def _execute(client: Any, started: threading.Event) -> None:
             if not done.done():
                 os.kill(client.km.provisioner.pid, signal.SIGKILL)
             raise
-
-
-def cache_settings() -> dict[str, str]:
-    """This process's compile cache, as settings for another one."""
-    folder = jax.config.jax_compilation_cache_dir  # pyrefly: ignore[missing-attribute]
-    if folder is None:
-        return {}
-    return {
-        "JAX_COMPILATION_CACHE_DIR": str(folder),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
 
 
 def write_notebook(path: Path, notebook: Any) -> None:

@@ -19,11 +19,13 @@ from jax.flatten_util import ravel_pytree
 
 import jaxnaive as jn
 from jaxnaive import pictures
-from jaxnaive.command import benchmark
+from jaxnaive.command import benchmark, compile_cache
 from jaxnaive.graph import Operation, Output
 from jaxnaive.jaxprs import trace
 from jaxnaive.pages import toys
 from jaxnaive.pictures import diagrams
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # ## A computation as a graph

@@ -56,7 +56,10 @@ import optax
 
 import jaxnaive as jn
 from jaxnaive import mistakes, pictures, statistics
+from jaxnaive.command import compile_cache
 from jaxnaive.pictures import plots
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # Most cells below are meant to fail. `outcome` calls a function and returns what it returns, or the first

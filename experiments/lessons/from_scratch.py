@@ -32,7 +32,10 @@ import optax
 
 import jaxnaive as jn
 from jaxnaive import pictures, published
+from jaxnaive.command import compile_cache
 from jaxnaive.pages import playground, toys
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 print("JAX", jax.__version__, "and NumPy", np.__version__)
 print("TensorFlow is imported:", "tensorflow" in sys.modules)

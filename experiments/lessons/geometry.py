@@ -22,8 +22,11 @@ import numpy as np
 
 import jaxnaive as jn
 from jaxnaive import geometry, manifold, pictures
+from jaxnaive.command import compile_cache
 from jaxnaive.pages import toys
 from jaxnaive.pictures import drawings
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # ## Entries are coordinates

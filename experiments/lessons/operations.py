@@ -20,9 +20,11 @@ import numpy as np
 
 import jaxnaive as jn
 from jaxnaive import operations, pictures
-from jaxnaive.command import benchmark
+from jaxnaive.command import benchmark, compile_cache
 from jaxnaive.pages import toys
 from jaxnaive.pictures import drawings
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # ## JAX in five words

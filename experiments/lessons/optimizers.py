@@ -22,10 +22,13 @@ from jax.flatten_util import ravel_pytree
 
 import jaxnaive as jn
 from jaxnaive import descent, optimizers, pictures
+from jaxnaive.command import compile_cache
 from jaxnaive.descent import follow, valley
 from jaxnaive.pages import toys
 from jaxnaive.pictures import drawings
 from jaxnaive.pictures.drawings import Track
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # ## A ball rolls down a curve

@@ -19,7 +19,10 @@ import numpy as np
 
 import jaxnaive as jn
 from jaxnaive import pictures, tensors
+from jaxnaive.command import compile_cache
 from jaxnaive.pictures import drawings
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # ## Rank: the number of axes

@@ -23,10 +23,12 @@ from jax.flatten_util import ravel_pytree
 import jaxnaive as jn
 from jaxnaive import pictures
 from jaxnaive.batches import Batch, split
-from jaxnaive.command import benchmark, step_costs
+from jaxnaive.command import benchmark, compile_cache, step_costs
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.pages import toys
 from jaxnaive.pictures import plots
+
+compile_cache.use()  # what JAX compiles is kept for the next time
 
 # %% [markdown] lang="en"
 # The data are pictures of handwritten digits, and a batch is 128 of them with their labels.
