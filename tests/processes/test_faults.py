@@ -271,7 +271,10 @@ def test_an_early_ctrl_c_leaves_nothing_half_written(home, server, complete, tmp
     time.sleep(0.3 if doing == "imports" else 0.1)
     started.send_signal(signal.SIGINT)
     code, _, _ = finish(started)
-    assert code in (130, -signal.SIGINT, 1, 0)  # 1: Python was still importing; 0: it was done
+    allowed = [130, -signal.SIGINT, 1, 0]  # 1: Python was still importing; 0: it was done
+    if doing == "imports":  # an extension of NumPy or jaxlib that is interrupted while it starts may crash
+        allowed += [-signal.SIGABRT, -signal.SIGSEGV]
+    assert code in allowed
     for path in tmp_path.glob("checkpoints/*"):
         checkpoints.about(path)
 
