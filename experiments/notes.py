@@ -6,7 +6,6 @@ python experiments/notes.py --only backpropagation --language zh
 """
 
 import asyncio
-import difflib
 import os
 import signal
 import threading
@@ -58,8 +57,11 @@ def main(options: Options) -> Path:
         for folder in (options.out, *(options.out / language for language in notes.LANGUAGES)):
             files.make_folder(folder)
     names = [name for name in LESSONS if name in options.only or not options.only]
+    dataset = data.load(
+        verify=False
+    ).name  # of this only the name is used; if there is no MNIST, it says so now
     notebooks = run(names)
-    page = notes.to_html(notebooks, data.load().name, options.language).encode()
+    page = notes.to_html(notebooks, dataset, options.language).encode()
     for name, notebook in notebooks.items():
         for language in notes.LANGUAGES:
             write_notebook(options.out / language / f"{name}.ipynb", notes.in_language(notebook, language))
@@ -72,8 +74,7 @@ def main(options: Options) -> Path:
 def check(name: str, known: Sequence[str], option: str, kind: str) -> None:
     """Raise ``ValueError``, with the nearest name there is, unless the name is known."""
     if name not in known:
-        nearest = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        hint = data.did_you_mean(name, known)
         raise ValueError(f"{option}: got {name!r}, expected {kind} of {', '.join(known)}{hint}")
 
 

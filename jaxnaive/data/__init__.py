@@ -196,9 +196,18 @@ def check_name(name: str | None) -> None:
         or (builder in known and re.fullmatch(r"[\w-]+", configuration))
     ):
         return
-    nearest = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = did_you_mean(name, known)
     raise ValueError(f"dataset: got {name!r}, which is neither a name nor an .npz file{hint}")
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of an error about an unknown name: the nearest one, or nothing.
+
+    >>> did_you_mean("minst", ["mnist", "digits"]), did_you_mean("x", ["mnist", "digits"])
+    ("; did you mean 'mnist'?", '')
+    """
+    nearest = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def lasting_name(name: str) -> str:

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from shell.toys import screen
 from test_rows import ROWS
 
 from experiments import notes as experiment
@@ -18,6 +19,7 @@ nbformat = pytest.importorskip("nbformat.v4", reason="needs the extra notes")
 pytest.importorskip("nbconvert", reason="needs the extra notes")
 pytest.importorskip("latex2mathml", reason="needs the extra notes")
 
+TOO_WIDE = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
 ENGLISH = """# One lesson
 
 The slope of $x^2$ is $2x$, in `code`
@@ -89,9 +91,7 @@ def test_prose_is_in_both_languages_with_formulas_as_mathml(html):
     assert html.count('<div lang="en">') == html.count('<div lang="zh">') == 2
     assert html.count("<msup><mi>x</mi><mn>2</mn></msup>") == 4 and "$x" not in html
     assert "in <code>code</code>\nand <strong>bold</strong>" in html
-    assert (
-        "，这是第二行，最大约 3.4，就是 <code>code</code> 的值。" in html
-    )  # where a line of Chinese was broken
+    assert "，这是第二行，最大约 3.4，就是 <code>code</code> 的值。" in html  # the lines of Chinese, joined
     assert re.findall(r'<h2 id="([\w-]+)"', html) == ["one-1", "one-1-zh", "two-1", "two-1-zh"]
     assert not set(re.findall(r'href="#([\w-]+)"', html)) ^ set(re.findall(r'<h\d id="([\w-]+)"', html))
 
@@ -107,21 +107,21 @@ def test_what_came_out_is_shown_and_escaped(html):
 
 def test_it_needs_no_other_file_and_only_the_toys_it_shows(html):
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", html))
-    assert addresses <= {
-        "http://www.w3.org/2000/svg",
-        "http://www.w3.org/1998/Math/MathML",
-    }  # names of languages
+    languages = {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}  # these are their names
+    assert addresses <= languages
     assert not re.search(r"<link|<script src|@import|url\(", html)
     assert "toys.graph =" in html and "toys.ball =" not in html
 
 
-@pytest.mark.parametrize("width", [1280, 375])
+@pytest.fixture(params=[1280, 375])
+def width(request, browser):
+    """Of the screen, in pixels."""
+    with screen(browser, request.param, height=800, ratio=1, mobile=False):
+        yield request.param
+
+
 def test_a_reader_switches_the_language_the_light_and_plays(html, browser, tmp_path, width):
     (tmp_path / "index.html").write_text(html)
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False},
-    )
     browser.get((tmp_path / "index.html").as_uri())
     run = browser.execute_script
     run("localStorage.clear()")  # where the language of the last reader is
@@ -145,9 +145,8 @@ def test_a_reader_switches_the_language_the_light_and_plays(html, browser, tmp_p
     english = tops("two", "two-1")
     press("[data-choose=zh]")
     assert visible("main h1") == ["一课"] * 2 and run("return document.documentElement.lang") == "zh"
-    assert (
-        np.abs(np.subtract(tops("two-zh", "two-1-zh"), english)).min() <= 1
-    )  # the heading that is read stays
+    moved = np.abs(np.subtract(tops("two-zh", "two-1-zh"), english))
+    assert moved.min() <= 1  # the heading that is read stays
     assert run("return [...document.querySelectorAll('main img')].map(e => e.alt)") == ["一个点"] * 2
     assert "表达式" in visible("[data-toy=graph]")[0] and "expression" not in visible("[data-toy=graph]")[0]
     paper = "return getComputedStyle(document.body).backgroundColor"
@@ -157,9 +156,8 @@ def test_a_reader_switches_the_language_the_light_and_plays(html, browser, tmp_p
     press("#theme")
     assert run(paper) == light
     assert run("return document.getElementById('contents').open") == (width > 1000)
-    assert run("const root = document.documentElement; return root.scrollWidth - root.clientWidth") == 0
+    assert run(TOO_WIDE) == 0
     assert not browser.get_log("browser")
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.slow
@@ -176,18 +174,15 @@ def test_every_row_has_a_cell_with_an_output_and_every_toy_starts(browser, tmp_p
                 shown |= set(rows)
     assert shown == set(ROWS)
     for width, language in itertools.product((1280, 375), notes.LANGUAGES):
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        browser.get(page.as_uri())
-        browser.execute_script(f"document.querySelector('[data-choose={language}]').click()")
-        played = browser.execute_script(
-            "return [...document.querySelectorAll('[data-toy]')].map("
-            "e => [e.dataset.toy, e.childElementCount, "
-            "[...e.querySelectorAll('.wrong')].map(wrong => wrong.textContent).join('')])"
-        )
-        assert {name for name, *_ in played} == set(toys.NAMES) - {"pad"}  # which needs MNIST
-        assert all(children > 1 and not wrong for _, children, wrong in played), played
-        root = "const root = document.documentElement; return root.scrollWidth - root.clientWidth"
-        assert browser.execute_script(root) == 0, (width, language)
-        assert not browser.get_log("browser")
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        with screen(browser, width, height=800, ratio=1, mobile=False):
+            browser.get(page.as_uri())
+            browser.execute_script(f"document.querySelector('[data-choose={language}]').click()")
+            played = browser.execute_script(
+                "return [...document.querySelectorAll('[data-toy]')].map("
+                "e => [e.dataset.toy, e.childElementCount, "
+                "[...e.querySelectorAll('.wrong')].map(wrong => wrong.textContent).join('')])"
+            )
+            assert {name for name, *_ in played} == set(toys.NAMES) - {"pad"}  # which needs MNIST
+            assert all(children > 1 and not wrong for _, children, wrong in played), played
+            assert browser.execute_script(TOO_WIDE) == 0, (width, language)
+            assert not browser.get_log("browser")

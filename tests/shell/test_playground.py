@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from shell.strokes import OTHER, PLAIN, SLANTED, strokes
+from shell.toys import screen
 
 from experiments import playground as experiment
 from jaxnaive import command, layers, networks, training
@@ -197,24 +198,23 @@ def test_a_keyboard_draws_too_and_the_words_are_those_of_the_readers_language(pa
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_in_light_and_dark(pad, scheme):
-    size = {"width": 375, "height": 812, "deviceScaleFactor": 2, "mobile": True}
-    pad.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    pad.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
+    def prefer(*features):
+        pad.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    prefer({"name": "prefers-color-scheme", "value": scheme})
     try:
-        width, page, text = pad.execute_script(
-            "const style = getComputedStyle(document.body);"
-            "return [document.documentElement.scrollWidth, style.backgroundColor, style.color]"
-        )
-        assert width == 375
-        grey = [int(colour[4:-1].split(",")[0]) for colour in (page, text)]
-        assert grey[0] > 200 > 50 > grey[1] if scheme == "light" else grey[0] < 50 < 200 < grey[1]
-        draw(pad, strokes(SLANTED[2]), kind="touch")
-        assert said(pad).startswith("It says 2,")
+        with screen(pad, 375):
+            width, page, text = pad.execute_script(
+                "const style = getComputedStyle(document.body);"
+                "return [document.documentElement.scrollWidth, style.backgroundColor, style.color]"
+            )
+            assert width == 375
+            grey = [int(colour[4:-1].split(",")[0]) for colour in (page, text)]
+            assert grey[0] > 200 > 50 > grey[1] if scheme == "light" else grey[0] < 50 < 200 < grey[1]
+            draw(pad, strokes(SLANTED[2]), kind="touch")
+            assert said(pad).startswith("It says 2,")
     finally:
-        pad.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        pad.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        prefer()
 
 
 def made(tmp_path, *hidden, names=tuple("0123456789"), image_shape=(28, 28)):

@@ -124,13 +124,9 @@ def test_the_nodes_of_a_level_have_room_and_edges_go_up(toy):
 
 
 def test_the_graph_is_walked_step_by_step_with_buttons_sliders_and_keys(toy):
-    assert toy.said == "The leaves have their values. Next: forwards."
-    lines = []
-    forward = toy.button("Next")
-    while forward.is_enabled():
-        forward.click()
-        lines.append(toy.said)
+    lines = toy.walk()
     assert lines == [
+        "The leaves have their values. Next: forwards.",
         "Forwards: x * w = 2 × 3 = 6.",
         "Forwards: x * w + b = 6 + 1 = 7.",
         "Forwards: y_true - (x * w + b) = 4 − 7 = −3.",

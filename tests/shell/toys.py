@@ -1,30 +1,38 @@
 """What a reader does with a toy in a page, and what it says."""
 
+import contextlib
 import json
-from pathlib import Path
 
-from jaxnaive import pages
+from jaxnaive.pages import toys
 
 STYLE = """
 * { box-sizing: border-box; }
 :root { --ink: #111; --paper: #fff; --faint: #888; --blue: #06c; --orange: #c60; --green: #080; --red: #c00; }
 html[lang=en] [lang=zh], html[lang=zh] [lang=en] { display: none; }
 """
-FOLDER = Path(pages.__file__).parent / "templates" / "notes" / "toys"
 
 
 def page(name: str, numbers: dict) -> str:
     """A page with one toy and nothing else."""
-    styles = "".join(
-        path.read_text() for path in (FOLDER / "toys.css", FOLDER / f"{name}.css") if path.exists()
-    )
-    scripts = "".join(f"<script>{(FOLDER / f'{part}.js').read_text()}</script>" for part in ("common", name))
+    styles = "".join(toys.styles([name]))
+    scripts = "".join(f"<script>{script}</script>" for script in toys.scripts([name]))
     return (
         "<!DOCTYPE html><html lang='en'><meta charset='utf-8'>"
         f"<meta name='viewport' content='width=device-width'><style>{STYLE}{styles}</style>"
         f"<div data-toy='{name}'><script type='application/json'>{json.dumps(numbers)}</script></div>"
         f"{scripts}<script>jaxnaive.start()</script>"
     )
+
+
+@contextlib.contextmanager
+def screen(browser, width, height=812, ratio=2, mobile=True):
+    """A browser has a screen of this size inside the block; by default a phone's."""
+    size = {"width": width, "height": height, "deviceScaleFactor": ratio, "mobile": mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 class Toy:
@@ -75,6 +83,14 @@ class Toy:
     def press(self, text):
         self.button(text).click()
 
+    def walk(self):
+        """What it says at each step, from the first to the last."""
+        lines, forward = [self.said], self.button("Next")
+        while forward.is_enabled():
+            forward.click()
+            lines.append(self.said)
+        return lines
+
     def choose(self, text):
         """One of several, or a box."""
         self.browser.find_element("xpath", f"//label[span/span[@lang='en']='{text}']").click()
@@ -96,9 +112,5 @@ class Toy:
     @property
     def fits_a_phone(self):
         """Whether nothing is wider than a screen of 375 pixels."""
-        size = {"width": 375, "height": 812, "deviceScaleFactor": 2, "mobile": True}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        try:
+        with screen(self.browser, 375):
             return self.call("document.documentElement.scrollWidth") == 375
-        finally:
-            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -111,9 +111,16 @@ const jaxnaive = (() => {
     return Array.from({ length }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
+  const MARGIN = { left: 42, right: 10, top: 10, bottom: 24 }; // of a frame, for its numbers
+
+  /* The width and the height that a frame leaves for the picture. */
+  function inside(width, height) {
+    return [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
+  }
+
   /* Draw a grid with numbers; the result turns values into places. A logarithmic axis has `log: true`. */
   function frame(context, width, height, color, x, y) {
-    const left = 42, right = 10, top = 10, bottom = 24;
+    const { left, right, top, bottom } = MARGIN;
     const scale = ({ from, to, log }, start, end) => {
       const [a, b] = log ? [Math.log10(from), Math.log10(to)] : [from, to];
       return (value) => start + (end - start) * ((log ? Math.log10(value) : value) - a) / (b - a);
@@ -204,6 +211,6 @@ const jaxnaive = (() => {
   const toys = {};
   return {
     toys, make, words, slider, radios, checkbox, swatch, button, stepper, said, guard, canvas, colors, short, ticks,
-    frame, table, animate, start, still,
+    inside, frame, table, animate, start, still,
   };
 })();

@@ -66,7 +66,8 @@ jaxnaive.toys.manifold = (() => {
     let place = last, layer = layers - 1, stop = () => {};
 
     const picture = jaxnaive.canvas(1.6, (context, width, height, color) => {
-      const [x, y] = bounds(points, layer, (width - 52) / (height - 34)).map(([from, to]) => ({ from, to }));
+      const [across, up] = jaxnaive.inside(width, height);
+      const [x, y] = bounds(points, layer, across / up).map(([from, to]) => ({ from, to }));
       drawPoints(context, width, height, color, between(points, layer, place), classes, [x, y]);
     }, 310);
     picture.element.setAttribute("aria-label", "points of two classes / 两类点");

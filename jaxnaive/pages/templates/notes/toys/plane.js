@@ -56,7 +56,7 @@ jaxnaive.toys.plane = (() => {
 
   /* A frame in which both axes have the same scale. */
   function frame(context, width, height, color) {
-    const reach = REACH * (width - 52) / (height - 34);
+    const [across, up] = jaxnaive.inside(width, height), reach = REACH * across / up;
     const at = jaxnaive.frame(context, width, height, color, { from: -reach, to: reach }, { from: -REACH, to: REACH });
     context.beginPath();
     context.rect(at.left, at.top, at.right - at.left, at.bottom - at.top);
