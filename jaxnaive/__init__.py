@@ -6,18 +6,19 @@ it is where those live. In reading order:
 - what the book's chapter begins with: ``tensors``, ``operations``, ``geometry``;
 - a function as data, and backpropagation: ``graph``, ``jaxprs``, ``rules``, ``control_flow``, ``backprop``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
+- what is kept to judge by, and numbers in the place of classes: ``splits``, ``regression``;
 - what a trained network does to the space that its inputs are in: ``manifold``;
 - what makes it faster, and what to train as plain data: ``products``, ``job``;
 - what a slope promises, and ways downhill: ``descent``;
 - the notes' program, and the losses that others published: ``published``;
 - many runs as one program: ``ensembles``, ``statistics``, ``parallel``;
 - what the notes' slips cost where no error reports them: ``mistakes``;
+- your own data, in a dozen lines: ``fit``, ``load``;
 - the shell: ``disk``, ``data``, ``runs``, ``networks``, ``pictures``, ``pages``, ``command``.
 """
 
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers
     from jaxnaive import (
@@ -45,16 +46,29 @@ if TYPE_CHECKING:  # for editors and type checkers
         pictures,
         products,
         published,
+        regression,
         rules,
         runs,
+        splits,
         statistics,
         tensors,
         training,
     )
+    from jaxnaive.networks import load
+    from jaxnaive.networks.fitting import fit
 
 
-def __getattr__(name: str) -> ModuleType:
+SHORTCUTS = {"fit": "networks.fitting", "load": "networks"}  # functions, by their modules
+
+
+def __getattr__(name: str) -> Any:
     # A module is imported where it is first used: all of them take 0.09 s besides jax, those that train 0.02.
+    if name in SHORTCUTS:
+        return getattr(import_module(f"{__name__}.{SHORTCUTS[name]}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("jaxnaive")
     try:
         return import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
@@ -66,4 +80,4 @@ def __getattr__(name: str) -> ModuleType:
 def __dir__() -> list[str]:
     from pkgutil import iter_modules
 
-    return sorted(module.name for module in iter_modules(__path__))
+    return sorted([*SHORTCUTS, *(module.name for module in iter_modules(__path__))])

@@ -22,15 +22,16 @@ class Examples(NamedTuple):
     """Images, or any other inputs, with their labels."""
 
     images: Shaped[AnyArray, "examples ..."]  # uint8, or float
-    labels: Shaped[AnyArray, " examples"]  # int32, classes counted from 0
+    labels: Shaped[AnyArray, "examples ..."]  # int32, classes counted from 0; or float32 targets
+    weight: Shaped[AnyArray, " examples"] | None = None  # how much each counts in training; None: 1
 
 
 class Batch(NamedTuple):
     """What one step sees."""
 
     images: Float[Array, "batch features"]
-    labels: Int32[Array, " batch"]
-    weight: Float32[Array, " batch"]  # 1, or 0 for padding
+    labels: Shaped[Array, "batch ..."]
+    weight: Float32[Array, " batch"]  # of each example; 0 for padding
 
 
 class IndexTable(NamedTuple):
@@ -63,10 +64,10 @@ def epoch_order(
 def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int = 1) -> IndexTable:
     """Cut an order into ``ceil(examples / batch_size)`` rows, each with equally many examples of every shard.
 
-    The last row is filled up with index 0 at weight 0.
+    The last row is filled up with index 0 at weight 0. A batch has at most all examples.
 
     Raises:
-      ValueError: the batch size is not between 1 and the number of examples, or the shards are not equal.
+      ValueError: the batch size is less than 1, or the shards are not equal.
 
     >>> table = index_table(jnp.arange(5), 2)
     >>> table.index.tolist()
@@ -78,6 +79,7 @@ def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int =
     """
     (examples,) = order.shape
     check_batch_size(batch_size, examples, shards)
+    batch_size = min(batch_size, examples)
     steps = num_batches(examples, batch_size)
     padding = ((0, 0), (0, (steps * batch_size - examples) // shards))
 
@@ -86,16 +88,6 @@ def index_table(order: Int32[Array, " examples"], batch_size: int, shards: int =
         return parts.swapaxes(0, 1).reshape(steps, batch_size)
 
     return IndexTable(cut(order), cut(jnp.ones(examples, jnp.float32)))
-
-
-def split(examples: Examples, first: int) -> tuple[Examples, Examples]:
-    """The first ``first`` examples, and the others."""
-    return Examples(*(array[:first] for array in examples)), Examples(*(array[first:] for array in examples))
-
-
-def hold_out(examples: Examples) -> tuple[Examples, Examples]:
-    """Nine tenths to train on, and a tenth to choose hyper-parameters by; the test set is for the end."""
-    return split(examples, len(examples.labels) * 9 // 10)
 
 
 def take(examples: Examples, row: IndexTable, shards: int = 1) -> Batch:
@@ -109,8 +101,8 @@ def take(examples: Examples, row: IndexTable, shards: int = 1) -> Batch:
         places = row.index.reshape(shards, -1) % parts.shape[1]
         return jax.vmap(lambda part, place: part[place])(parts, places).reshape(-1, *array.shape[1:])
 
-    images, labels = (rows(jnp.asarray(array)) for array in examples)
-    return Batch(as_features(images), labels, row.weight)
+    images, labels, weight = jax.tree.map(lambda array: rows(jnp.asarray(array)), examples)
+    return Batch(as_features(images), labels, row.weight if weight is None else row.weight * weight)
 
 
 def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch features"]:
@@ -127,9 +119,9 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
 
 
 def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
-    """Raise ``ValueError`` unless the batch size is 1 to the number of examples, and shards divide both."""
-    if not 1 <= batch_size <= examples:
-        raise ValueError(f"batch size: got {batch_size}, expected 1 to {examples}, the number of examples")
+    """Raise ``ValueError`` unless the batch size is 1 or more, and shards divide it and the examples."""
+    if batch_size < 1:
+        raise ValueError(f"batch size: got {batch_size}, expected 1 or more")
     for name, value in (("shards", shards), ("batch size", batch_size), ("examples", examples)):
         if shards < 1 or value % shards:
             expected = "1 or more" if shards < 1 else f"a multiple of {shards}, the number of shards"
@@ -138,16 +130,18 @@ def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
 
 def check(examples: Examples) -> None:
     """Raise ``ValueError`` unless shapes and dtypes fit together. ``data`` checks the values."""
-    images, labels = examples
+    images, labels, weight = examples
     if images.ndim < 2 or images.size == 0:
         raise ValueError(f"images: got shape {images.shape}, expected [examples, ...], at least one")
     _check_dtype(images)
-    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            f"labels: got {labels.dtype} of shape {labels.shape}, expected one integer an example"
-        )
+    kind = jnp.integer if labels.ndim == 1 else jnp.floating
+    if labels.ndim not in (1, 2) or not jnp.issubdtype(labels.dtype, kind):
+        expected = "one integer an example, or float targets [examples, targets]"
+        raise ValueError(f"labels: got {labels.dtype} of shape {labels.shape}, expected {expected}")
     if len(images) != len(labels):
         raise ValueError(f"got {len(images)} images and {len(labels)} labels, expected as many of each")
+    if weight is not None and weight.shape != (len(labels),):
+        raise ValueError(f"weight: got shape {weight.shape}, expected {(len(labels),)}")
 
 
 def _check_dtype(images: AnyArray) -> None:

@@ -1,15 +1,16 @@
 """A job is what to train, as plain data: settled for a dataset, made into a recipe, kept as JSON."""
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import layers, losses, optimizers, products, training
+from jaxnaive import layers, losses, optimizers, products, regression, training
 from jaxnaive.batches import check_batch_size, num_batches
 
 ScheduleName = Literal["constant", "linear", "cosine", "one-cycle"]
@@ -25,11 +26,27 @@ OPTIMIZERS = {
 }
 LEARNING_RATES = {"sgd": 0.6, "momentum": 0.6, "nesterov": 0.6, "adagrad": 0.05}  # by default
 OTHER_LEARNING_RATE = 0.002  # by default, of all other optimizers
+ADAM_LEARNING_RATE = 0.01  # by default, of adam where it is the default: for data that are no grey pictures
+BATCH_SIZE, MIN_BATCHES = 256, 4  # by default: examples in an update, updates in an epoch
 PRODUCTS = {"float32": products.FLOAT32, "bfloat16": products.BFLOAT16}
 MIN_EPOCHS, MIN_UPDATES = 3, 700  # by default; 3 epochs of the 1,442 digits would be 18 updates
 MAX_SEED = 2**32 - 1
-OPTIONAL = {"dataset": str, "learning_rate": (int, float), "epochs": int}  # fields that may be None
-ADDED_LATER = {"label_smoothing", "precision"}  # stored jobs from before have their default values
+OPTIONAL = {  # fields that may be None
+    "dataset": str, "optimizer": str, "learning_rate": (int, float), "epochs": int, "batch_size": int,
+    "patience": int,
+}  # fmt: skip
+EXAMPLES = {"optimizer": "adam", "learning_rate": 0.1, "epochs": 3, "batch_size": 256, "patience": 10}
+MAY_BE_MISSING = {"label_smoothing", "precision", "stop_at_loss"}  # in jobs stored before there were these
+
+
+def added_later(default: Any) -> Any:
+    """A field of options that is stored only where it has not its default, as in runs from before it."""
+    return field(default=default, kw_only=True, metadata={"added_later": True})
+
+
+def is_stored(option: Field[Any], value: Any) -> bool:
+    """Whether an option with this value is stored with a run."""
+    return not (option.metadata.get("added_later") and value == option.default)
 
 
 @dataclass(frozen=True)
@@ -37,15 +54,16 @@ class Job:
     """What to train, in the words of a command line. :func:`settle` fills in what is ``None``."""
 
     dataset: str | None = None
-    """mnist, fashion_mnist, kmnist, digits, another dataset of tfds, or an .npz file; default: mnist, or
-    digits if mnist is unavailable"""
+    """mnist, fashion_mnist, kmnist, digits, another dataset of tfds; or a file or folder of yours: a table,
+    arrays, pictures; default: mnist, or digits if mnist is unavailable"""
     hidden: tuple[int, ...] = (512,)
     """units of each hidden layer"""
-    optimizer: str = "nesterov"
-    """sgd, momentum, nesterov, adagrad, rmsprop, adam, or one of optax's, such as optax.lion"""
+    optimizer: str | None = None
+    """sgd, momentum, nesterov, adagrad, rmsprop, adam, or one of optax's, such as optax.lion; default:
+    nesterov for classes of grey pictures, adam for all other data"""
     learning_rate: float | None = None
     """the highest of the schedule; default: 0.6 for sgd, momentum and nesterov, 0.05 for adagrad, 0.002 for
-    all others"""
+    all others, 0.01 for adam where it is the default"""
     schedule: ScheduleName = "one-cycle"
     """of the learning rate: linear and cosine fall to 0; one-cycle first rises for three tenths of the run"""
     label_smoothing: float = 0.0
@@ -55,54 +73,89 @@ class Job:
     """of the matrix products in training; bfloat16 is faster on processors that multiply it"""
     epochs: int | None = None
     """how often every example is seen; default: 3, or as many as make 700 updates"""
-    batch_size: int = 256
-    """examples in an update"""
+    batch_size: int | None = None
+    """examples in an update; default: 256, or a quarter of fewer than 1,024 examples"""
     seed: int = 0
     """decides the initial parameters and the order of the examples"""
+    stop_at_loss: float = 0.0
+    """stop after the epoch whose mean loss is below this"""
+    validation: float = added_later(0.0)
+    """fraction of the training examples that is held out, to see after every epoch what is learned"""
+    patience: int | None = added_later(None)
+    """stop when the validation loss has not become smaller for so many epochs; keep the best parameters"""
+    class_weights: bool = added_later(False)
+    """let each class weigh the same in the loss, however many examples it has"""
 
 
-def settle(job: Job, dataset: str, examples: int) -> Job:
+def settle(job: Job, dataset: str, examples: int, is_grey: bool = True) -> Job:
     """The job with what it leaves open decided for a dataset.
 
     Args:
       job: checked.
       dataset: the name or path that it is found by again.
       examples: how many it has to train on.
+      is_grey: whether they are grey pictures of classes.
 
     Raises:
-      ValueError: the batch size is larger than the number of examples.
+      ValueError: the batch size is less than 1.
     """
-    check_batch_size(job.batch_size, examples)
-    epochs = epochs_for(MIN_UPDATES, examples, job.batch_size, MIN_EPOCHS)
+    batch_size = job.batch_size or min(BATCH_SIZE, max(1, examples // MIN_BATCHES))
+    check_batch_size(batch_size, examples)
+    optimizer = job.optimizer or ("nesterov" if is_grey else "adam")
+    rate = LEARNING_RATES.get(optimizer, OTHER_LEARNING_RATE if job.optimizer else ADAM_LEARNING_RATE)
+    epochs = epochs_for(MIN_UPDATES, examples, batch_size, MIN_EPOCHS)
     return replace(
         job,
         dataset=dataset,
-        learning_rate=job.learning_rate or LEARNING_RATES.get(job.optimizer, OTHER_LEARNING_RATE),
+        optimizer=optimizer,
+        learning_rate=job.learning_rate or rate,
         epochs=epochs if job.epochs is None else job.epochs,
+        batch_size=batch_size,
     )
 
 
-def make_model(job: Job, inputs: int, classes: int) -> layers.Layer:
-    """The network of a job."""
-    return layers.mlp(inputs, *job.hidden, classes, products=PRODUCTS[job.precision])
+def make_model(job: Job, inputs: int, outputs: int) -> layers.Layer:
+    """The network of a job; the same object for equal ones, so that it is compiled once for all of them."""
+    return _model((inputs, *job.hidden, outputs), job.precision)
 
 
-def make_recipe(job: Job, inputs: int, classes: int, examples: int) -> training.Recipe:
+@functools.lru_cache
+def _model(sizes: tuple[int, ...], precision: Precision) -> layers.Layer:
+    return layers.mlp(*sizes, products=PRODUCTS[precision])
+
+
+def make_recipe(
+    job: Job,
+    inputs: int,
+    outputs: int,
+    examples: int,
+    is_regression: bool = False,
+    model: layers.Layer | None = None,
+) -> training.Recipe:
     """How to train a settled job.
 
     Args:
       job: settled.
       inputs: numbers in an example.
-      classes: of the dataset.
+      outputs: classes of the dataset, or targets of a regression.
       examples: how many there are to train on.
+      is_regression: whether the outputs are numbers, and not classes.
+      model: the network. Default: that of the job.
+
+    Raises:
+      ValueError: the job is not settled, or smooths the labels of a regression.
     """
-    updates = num_batches(examples, job.batch_size) * (job.epochs or 0)
-    rate = make_schedule(job.schedule, job.learning_rate, updates)
+    if job.optimizer is None or job.batch_size is None or job.epochs is None:
+        raise ValueError("job: got one that leaves something open, expected a settled one")
+    if is_regression and job.label_smoothing:
+        raise ValueError(f"label smoothing: got {job.label_smoothing} in a regression, expected 0")
+    rate = make_schedule(job.schedule, job.learning_rate, num_batches(examples, job.batch_size) * job.epochs)
     return training.Recipe(
-        make_model(job, inputs, classes),
+        model or make_model(job, inputs, outputs),
         find_optimizer(job.optimizer)(rate),
-        losses.smoothed_cross_entropy(job.label_smoothing),
+        regression.squared_error if is_regression else losses.smoothed_cross_entropy(job.label_smoothing),
         batch_size=job.batch_size,
+        metrics=(regression.r_squared if is_regression else losses.accuracy,),
     )
 
 
@@ -179,12 +232,18 @@ def check(job: Job) -> None:
         raise ValueError(f"schedule: got {job.schedule!r}, expected one of {get_args(ScheduleName)}")
     if job.precision not in PRODUCTS:
         raise ValueError(f"precision: got {job.precision!r}, expected one of {', '.join(PRODUCTS)}")
-    find_optimizer(job.optimizer)
+    if job.optimizer is not None:
+        find_optimizer(job.optimizer)
     if job.learning_rate is not None:
         optimizers.check_learning_rate(job.learning_rate)
     losses.smoothed_cross_entropy(job.label_smoothing)
     check_at_least("epochs", job.epochs, 0)
     check_at_least("batch size", job.batch_size, 1)
+    check_at_least("patience", job.patience, 1)
+    if not 0 <= job.validation < 1:
+        raise ValueError(f"validation: got {job.validation}, expected at least 0 and less than 1")
+    if job.patience and not job.validation:
+        raise ValueError(f"patience: got {job.patience} without validation, expected a fraction held out")
     check_seed(job.seed)
     for units in job.hidden:
         check_at_least("hidden units", units, 1)
@@ -198,6 +257,8 @@ def check_at_least(name: str, value: int | None, least: int) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise ``ValueError`` unless a seed has 32 bits: a larger one would be cut off in silence."""
+    if not isinstance(seed, int):
+        raise ValueError(f"seed: got {seed!r:.40}, expected an integer")
     check_at_least("seed", seed, 0)
     if seed > MAX_SEED:
         raise ValueError(f"seed: got {seed}, expected {MAX_SEED} or less")
@@ -208,7 +269,8 @@ def check_seed(seed: int) -> None:
 
 def to_json(job: Job) -> dict[str, Any]:
     """The job as JSON can hold it, field by field."""
-    return asdict(job)
+    stored = {option.name for option in fields(Job) if is_stored(option, getattr(job, option.name))}
+    return {name: value for name, value in asdict(job).items() if name in stored}
 
 
 def from_json(stored: Mapping[str, Any]) -> Job:
@@ -218,15 +280,18 @@ def from_json(stored: Mapping[str, Any]) -> Job:
       ValueError: an entry is missing, or is not what such a field can be.
     """
     values: dict[str, Any] = {}
-    for field in fields(Job):
-        if field.name not in stored:
-            if field.name in ADDED_LATER:
+    for option in fields(Job):
+        name = option.name
+        if name not in stored:
+            if name in MAY_BE_MISSING or option.metadata.get("added_later"):
                 continue
-            raise ValueError(f"{field.name}: got none, expected one in every stored job")
-        value = stored[field.name]
-        values[field.name] = tuple(value) if isinstance(value, list) else value
-        if not _is_possible(field.name, values[field.name], field.default):
-            raise ValueError(f"{field.name}: got {value!r}, expected a value like {field.default!r}")
+            raise ValueError(f"{name}: got none, expected one in every stored job")
+        value = stored[name]
+        values[name] = tuple(value) if isinstance(value, list) else value
+        if not _is_possible(name, values[name], option.default):
+            raise ValueError(
+                f"{name}: got {value!r}, expected a value like {EXAMPLES.get(name, option.default)!r}"
+            )
     job = Job(**values)
     check(job)
     return job
@@ -234,8 +299,8 @@ def from_json(stored: Mapping[str, Any]) -> Job:
 
 def _is_possible(name: str, value: Any, default: Any) -> bool:
     """Whether a value has the type of a field."""
-    if isinstance(value, bool):
-        return False
+    if isinstance(value, bool) or isinstance(default, bool):
+        return type(value) is type(default)
     if name in OPTIONAL:
         return value is None or isinstance(value, OPTIONAL[name])
     if isinstance(default, tuple):

@@ -174,6 +174,6 @@ def _apply(x: Array, layer_and_params: tuple[Layer, Params]) -> Array:
 # --- parameters --------------------------------------------------------------------------------------
 
 
-def count(params: Params) -> int:
-    """How many numbers the parameters hold."""
+def count(params: PyTree) -> int:
+    """How many numbers the parameters hold; or would, of their shapes."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

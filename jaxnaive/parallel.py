@@ -14,11 +14,12 @@ processes run the same program, and each reads only its devices' shards.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxnaive.batches import AnyArray, Examples
+from jaxnaive.batches import Examples
 
 AXIS = "devices"
 
@@ -46,7 +47,10 @@ def shard(examples: Examples, mesh: Mesh) -> Examples:
         )
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
 
-    def divided(array: AnyArray) -> jax.Array:
-        return jax.make_array_from_callback(array.shape, sharding, lambda part: array[part])
+    def divided(array: Any) -> jax.Array:
+        def read(part: Any) -> Any:
+            return array[part[:1]]  # only rows are divided; what is read from a file has no other index
 
-    return Examples(*map(divided, examples))
+        return jax.make_array_from_callback(array.shape, sharding, read)
+
+    return jax.tree.map(divided, examples)

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32, Key, Shaped
+from jaxtyping import Array, Float, Int, Int32, Key, Shaped
 
 from jaxnaive import batches, losses
 from jaxnaive.batches import AnyArray, Batch, Examples, IndexTable
 from jaxnaive.layers import Layer, Params
 from jaxnaive.optimizers import AnyOptimizer, apply_updates
+
+Seed = Key[Array, ""] | Int[Array, ""] | int
 
 PREDICT_BATCH = 1000  # images that predict() converts to float32 at a time, to bound its memory
 
@@ -53,7 +55,8 @@ class State(NamedTuple):
 class History(NamedTuple):
     """What a run reports."""
 
-    loss: Float[AnyArray, "epochs steps"]  # of each step's batch, before the step's update
+    loss: Float[AnyArray, "*seeds epochs steps"]  # of each step's batch, before the step's update
+    validation: Float[AnyArray, "*seeds epochs"] | None = None  # loss on examples held out, after each epoch
 
 
 class Evaluation(NamedTuple):
@@ -61,7 +64,7 @@ class Evaluation(NamedTuple):
 
     loss: Float[Array, ""]  # mean
     metrics: dict[str, Array]  # of the recipe, by their names
-    logits: Float[Array, "examples classes"]  # in the order of the examples
+    logits: Float[Array, "examples outputs"]  # in the order of the examples
 
     @property
     def accuracy(self) -> Float[Array, ""]:
@@ -70,15 +73,18 @@ class Evaluation(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="recipe")
-def start(key: Key[Array, ""], recipe: Recipe, order_key: Key[Array, ""] | None = None) -> State:
+def start(key: Seed, recipe: Recipe, order_key: Key[Array, ""] | None = None) -> State:
     """The state before the first epoch. The same keys give the same bits.
 
     Args:
-      key: decides the parameters, and the order of every epoch unless there is an ``order_key``.
+      key: or the seed of one; decides the parameters, and the order of every epoch unless there is an
+        ``order_key``.
       recipe: what is to be trained.
       order_key: decides the order of every epoch. Runs with the same one see the same batches.
     """
-    key_params, key_order = jax.random.split(key)
+    _check(recipe)
+    is_seed = jnp.issubdtype(jnp.result_type(key), jnp.integer)
+    key_params, key_order = jax.random.split(jax.random.key(key) if is_seed else key)
     params = recipe.model.init(key_params)
     order_key = key_order if order_key is None else order_key
     return State(params, recipe.optimizer.init(params), order_key, jnp.zeros([], jnp.int32))
@@ -105,28 +111,36 @@ def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, rec
     return batches.index_table(order, recipe.batch_size, recipe.shards)
 
 
+def train_steps(
+    state: State, examples: Examples, table: IndexTable, recipe: Recipe
+) -> tuple[State, Float[Array, " steps"]]:
+    """A step for each row of the table: the state after them, and the loss of each."""
+    return jax.lax.scan(
+        lambda state, row: train_step(state, batches.take(examples, row, recipe.shards), recipe), state, table
+    )
+
+
 @partial(jax.jit, static_argnames="recipe")
 def train_epoch(state: State, examples: Examples, recipe: Recipe) -> tuple[State, Float[Array, " steps"]]:
     """One epoch, each example once: the state after it, and the loss of each step.
 
     Raises:
-      ValueError: the examples' shapes or dtypes do not fit together, or the batch size does not fit them.
+      ValueError: the examples' shapes or dtypes do not fit together, the batch size is less than 1, or the
+        shards are not equal.
     """
     batches.check(examples)
-    state, loss = jax.lax.scan(
-        lambda state, row: train_step(state, batches.take(examples, row, recipe.shards), recipe),
-        state,
-        epoch_table(state.key, state.epoch, len(examples.labels), recipe),
-    )
+    table = epoch_table(state.key, state.epoch, len(examples.labels), recipe)
+    state, loss = train_steps(state, examples, table, recipe)
     return state._replace(epoch=state.epoch + 1), loss
 
 
 @partial(jax.jit, static_argnames=("recipe", "epochs"))
-def train(key: Key[Array, ""], examples: Examples, recipe: Recipe, epochs: int) -> tuple[Params, History]:
+def train(key: Seed, examples: Examples, recipe: Recipe, epochs: int) -> tuple[Params, History]:
     """A whole run, as one compiled program.
 
     Args:
-      key: decides the first parameters and the order of every epoch. ``vmap`` over it to train many networks.
+      key: or the seed of one; decides the first parameters and the order of every epoch. ``vmap`` over it to
+        train many networks.
       examples: what to train on; images as they are, uint8 or float.
       recipe: model, optimizer, loss, batch size.
       epochs: how many times every example is seen.
@@ -179,3 +193,15 @@ def evaluate(params: Params, examples: Examples, recipe: Recipe) -> Evaluation:
     logits, labels = predict(params, examples.images, recipe.model), jnp.asarray(examples.labels)
     metrics = {metric.__name__: metric(logits, labels) for metric in recipe.metrics}
     return Evaluation(recipe.loss(logits, labels).mean(), metrics, logits)
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise ``TypeError`` at the slips that JAX would report from somewhere else."""
+    if not hasattr(recipe.model, "forward"):
+        raise TypeError(
+            f"model: got {recipe.model!r:.60}, expected a Layer, such as layers.mlp(784, 512, 10)"
+        )
+    if not hasattr(recipe.optimizer, "update"):
+        raise TypeError(
+            f"optimizer: got {recipe.optimizer!r:.60}, expected one that is called, such as sgd(0.1)"
+        )

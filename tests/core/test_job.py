@@ -19,7 +19,8 @@ SETTLED = Job("digits", (16, 12), "sgd", 0.1, "linear", 0.2, "float32", 2, 10, 3
 
 def test_what_is_open_is_settled_and_what_is_given_stays():
     settled = job.settle(Job(), "mnist", 60_000)
-    assert settled == replace(Job(), dataset="mnist", learning_rate=0.6, epochs=3)  # 705 updates
+    filled = {"optimizer": "nesterov", "learning_rate": 0.6, "epochs": 3, "batch_size": 256}  # 705 updates
+    assert settled == replace(Job(), dataset="mnist", **filled)
     assert job.settle(Job(), "digits", 1442).epochs == 117  # of 6 updates, 702 in all
     assert job.settle(SETTLED, "digits", 1442) == SETTLED
     assert job.settle(Job(epochs=0), "mnist", 60_000).epochs == 0
@@ -31,8 +32,9 @@ def test_what_is_open_is_settled_and_what_is_given_stays():
         ("optax.lion", 0.002),
     ):
         assert job.settle(Job(optimizer=name), "mnist", 60_000).learning_rate == rate
-    with pytest.raises(ValueError, match="batch size: got 256, expected 1 to 100"):
-        job.settle(Job(), "mine", 100)
+    small = job.settle(Job(), "mine", 100, is_grey=False)
+    assert (small.batch_size, small.optimizer, small.learning_rate, small.epochs) == (25, "adam", 0.01, 175)
+    assert job.settle(Job(), "mine", 3).batch_size == 1
 
 
 def test_epochs_make_at_least_so_many_updates():
@@ -96,18 +98,22 @@ def test_optimizers_are_found_by_name_here_and_in_optax():
 
 
 def test_json_holds_a_job():
-    for one in (Job(), SETTLED):
+    watched = replace(SETTLED, validation=0.2, patience=3, class_weights=True)
+    assert "validation" in job.to_json(watched) and "validation" not in job.to_json(SETTLED)
+    for one in (Job(), SETTLED, watched):
         assert job.from_json(json.loads(json.dumps(job.to_json(one))) | {"experiment": "mnist"}) == one
 
 
 def test_a_stored_job_from_before_a_field_was_added_has_its_default():
     stored = job.to_json(SETTLED)
-    for name in ("label_smoothing", "precision"):
+    for name in ("label_smoothing", "precision", "stop_at_loss"):
         del stored[name]
     assert job.from_json(stored) == replace(SETTLED, label_smoothing=0.0, precision="float32")
 
 
-@pytest.mark.parametrize("name", sorted(job.to_json(Job()).keys() - {"label_smoothing", "precision"}))
+@pytest.mark.parametrize(
+    "name", sorted(job.to_json(Job()).keys() - {"label_smoothing", "precision", "stop_at_loss"})
+)
 def test_a_missing_entry_is_refused_by_name(name):
     stored = job.to_json(SETTLED)
     del stored[name]
@@ -130,8 +136,11 @@ def test_a_missing_entry_is_refused_by_name(name):
         ("precision", "float16", "precision: got 'float16', expected one of float32, bfloat16"),
         ("epochs", 1.5, "epochs: got 1.5"),
         ("epochs", True, "epochs: got True"),
-        ("batch_size", None, "batch_size: got None"),
+        ("batch_size", 2.5, "batch_size: got 2.5"),
         ("batch_size", 0, "batch size: got 0"),
+        ("validation", 1.0, "validation: got 1.0, expected at least 0 and less than 1"),
+        ("patience", 3, "patience: got 3 without validation"),
+        ("class_weights", 1, "class_weights: got 1"),
         ("seed", -1, "seed: got -1"),
         ("seed", 2**32, "seed: got 4294967296, expected 4294967295 or less"),
     ],

@@ -44,7 +44,7 @@ def test_s42_points_are_drawn_on_the_plane_in_which_they_spread_most():
 
 @pytest.mark.parametrize("make", [manifold.spirals, manifold.moons])
 def test_the_two_classes_are_equally_large_and_in_the_picture(make):
-    points, labels = make(KEYS[0], 200)
+    points, labels, _ = make(KEYS[0], 200)
     assert points.shape == (200, 2) and np.bincount(labels).tolist() == [100, 100]
     assert np.abs(points).max() < 1.3
 

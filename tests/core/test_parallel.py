@@ -1,5 +1,7 @@
 """The examples in shards: an epoch takes each example once, and equally many of each shard."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from conftest import assert_trees_close
 from processes import eight_devices
 from processes.eight_devices import EPOCHS, KEY
 
-from jaxnaive import batches, training
+from jaxnaive import batches, parallel, splits, training
+from jaxnaive.data import rows
 
 epoch_table = jax.jit(training.epoch_table, static_argnums=(2, 3))
 take = jax.jit(batches.take, static_argnums=2)
@@ -61,17 +64,25 @@ def test_training_with_shards_is_a_python_loop_over_the_table():
     assert_trees_close(training.train(KEY, examples, recipe, EPOCHS)[0], params, rtol=1e-4, atol=1e-6)
 
 
+def test_rows_of_a_file_are_read_when_they_are_divided(tmp_path):
+    whole, places = eight_devices.toy(), np.array([5, 0, 90])
+    np.save(tmp_path / "images.npy", whole.images)
+    images: Any = rows.Rows(np.load(tmp_path / "images.npy", mmap_mode="r"), places)
+    shared = parallel.shard(splits.select(whole, places)._replace(images=images), parallel.mesh())
+    np.testing.assert_array_equal(shared.images, whole.images[places])
+
+
 @pytest.mark.parametrize(
     ("examples", "batch_size", "shards", "message"),
     [
         (96, 40, 0, "shards: got 0, expected 1 or more"),
         (96, 39, 8, "batch size: got 39, expected a multiple of 8, the number of shards"),
         (95, 40, 8, "examples: got 95, expected a multiple of 8, the number of shards"),
-        (96, 97, 8, "batch size: got 97, expected 1 to 96, the number of examples"),
+        (96, 97, 8, "batch size: got 97, expected a multiple of 8, the number of shards"),
     ],
 )
 def test_shards_that_are_not_equal_are_refused(as_a_user, examples, batch_size, shards, message):
     recipe = eight_devices.recipe_with(optax.sgd(0.1), shards)._replace(batch_size=batch_size)
-    toy = batches.Examples(*(array[:examples] for array in eight_devices.toy()))
+    toy = splits.select(eight_devices.toy(), slice(examples))
     with pytest.raises(ValueError, match=message):
         training.train(KEY, toy, recipe, 1)
