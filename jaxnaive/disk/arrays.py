@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from jaxnaive.disk import files
+from jaxnaive.disk.files import StrPath
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -22,12 +23,13 @@ MANIFEST = "manifest.json"
 logger = logging.getLogger("jaxnaive")
 
 
-def write(folder: Path, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+def write(folder: StrPath, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
     """Store arrays under their names, along with anything JSON can hold.
 
     Raises:
       OSError: the folder cannot be written; nothing of it is left.
     """
+    folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid4().hex}")
     temporary.mkdir()
@@ -46,13 +48,14 @@ def write(folder: Path, arrays: dict[str, np.ndarray], about: dict[str, Any]) ->
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read(folder: Path, verify: bool = True) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+def read(folder: StrPath, verify: bool = True) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """The arrays, memory-mapped and read-only, and their ``about``; ``None`` if they are missing or damaged.
 
     Args:
       folder: that :func:`write` wrote.
       verify: whether to compare their hashes, which reads all of them once.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         return None
     try:
@@ -72,8 +75,9 @@ def read(folder: Path, verify: bool = True) -> tuple[dict[str, np.ndarray], dict
         return None
 
 
-def remove(folder: Path) -> None:
+def remove(folder: StrPath) -> None:
     """Remove the folder, also while another process does the same."""
+    folder = Path(folder)
     doomed = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
         folder.rename(doomed)
@@ -82,7 +86,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def sha256(path: Path) -> str:
+def sha256(path: StrPath) -> str:
     """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,6 +23,7 @@ import safetensors.numpy
 from jaxtyping import PyTree
 
 from jaxnaive.disk import files
+from jaxnaive.disk.files import StrPath
 from jaxnaive.layers import Params
 
 FORMAT = 2  # in format 1 the SHA-256 is that of the file, with zeros in the digest's own place
@@ -38,7 +39,7 @@ class DamagedError(ValueError):
     """A file is no checkpoint, or not the one that was written."""
 
 
-def save(path: Path, state: PyTree, about: dict[str, Any]) -> None:
+def save(path: StrPath, state: PyTree, about: dict[str, Any]) -> None:
     """Write a checkpoint.
 
     Args:
@@ -56,7 +57,7 @@ def save(path: Path, state: PyTree, about: dict[str, Any]) -> None:
     files.write(path, safetensors.numpy.save(arrays, {KEY: json.dumps(manifest)}))
 
 
-def load(path: Path, like: PyTree) -> tuple[Any, dict[str, Any]]:
+def load(path: StrPath, like: PyTree) -> tuple[Any, dict[str, Any]]:
     """Read a checkpoint, bit for bit as it was saved.
 
     Args:
@@ -71,20 +72,21 @@ def load(path: Path, like: PyTree) -> tuple[Any, dict[str, Any]]:
       ValueError: it is of a later format, or of another network or optimizer.
       OSError: the file cannot be read.
     """
+    path = Path(path)
     arrays, about = _whole(path)
     return _filled(path, arrays, like), about
 
 
-def about(path: Path) -> dict[str, Any]:
+def about(path: StrPath) -> dict[str, Any]:
     """The ``about`` of a checkpoint.
 
     Raises:
       DamagedError, ValueError, OSError: as in :func:`load`.
     """
-    return _whole(path)[1]
+    return _whole(Path(path))[1]
 
 
-def save_params(path: Path, params: PyTree) -> None:
+def save_params(path: StrPath, params: PyTree) -> None:
     """Write parameters alone; the names are the paths in the tree, such as ``0.w``.
 
     Raises:
@@ -93,7 +95,7 @@ def save_params(path: Path, params: PyTree) -> None:
     files.write(path, safetensors.numpy.save(_arrays(params)))
 
 
-def load_params(path: Path, like: PyTree) -> Params:
+def load_params(path: StrPath, like: PyTree) -> Params:
     """Read parameters, bit for bit as they were saved.
 
     Args:
@@ -105,6 +107,7 @@ def load_params(path: Path, like: PyTree) -> Params:
       ValueError: it holds another network's parameters.
       OSError: the file cannot be read.
     """
+    path = Path(path)
     try:
         arrays = _read(path.read_bytes())
     except (safetensors.SafetensorError, KeyError) as error:

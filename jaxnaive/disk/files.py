@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+StrPath = str | os.PathLike[str]  # a path, as the standard library takes it
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: StrPath) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well, the file written there takes the place of ``path``.
 
     At every moment ``path`` is either the old file or the complete new one, also after a crash or a power
@@ -20,6 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
       OSError: the file cannot be written. What was at ``path`` is still there.
     """
+    path = Path(path)
     # The suffix stays, because some writers choose the format by it.
     temporary = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
     try:
@@ -31,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: StrPath, content: bytes) -> None:
     """Write a whole file: what was at ``path`` is replaced at once, or is still there.
 
     Raises:
@@ -41,7 +44,7 @@ def write(path: Path, content: bytes) -> None:
         _write_all(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, content)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: StrPath, value: Any) -> None:
     """Write what JSON can hold, a line an item, as :func:`write` does.
 
     Raises:
@@ -50,19 +53,19 @@ def write_json(path: Path, value: Any) -> None:
     write(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
-def append(path: Path, content: bytes) -> None:
+def append(path: StrPath, content: bytes) -> None:
     """Add to the end of a file, and wait until it is on the disk.
 
     Raises:
       OSError: not all of it could be written; the file may end with a part of it.
     """
-    _write_all(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, content)
+    _write_all(Path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, content)
     sync(path)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: StrPath) -> None:
     """Remove what :func:`replacing` leaves in a folder when its process is killed."""
-    for path in folder.iterdir():
+    for path in Path(folder).iterdir():
         if re.fullmatch(r"\..*\.[0-9a-f]{32}(\..*)?", path.name):
             path.unlink(missing_ok=True)
 
@@ -77,7 +80,7 @@ def _write_all(path: Path, flags: int, content: bytes) -> None:
         os.close(descriptor)
 
 
-def sync(path: Path) -> None:
+def sync(path: StrPath) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -86,12 +89,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: StrPath) -> None:
     """Make sure that ``path`` is a folder that can be written to.
 
     Raises:
       OSError: it is a file, or lies below one, or cannot be written to.
     """
+    path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
