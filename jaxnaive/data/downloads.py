@@ -6,17 +6,14 @@ datasets are prepared by tfds with TensorFlow. tfds is imported where it is need
 """
 
 import contextlib
-import gzip
 import importlib.util
-import math
-import struct
 import threading
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxnaive.data import idx
 from jaxnaive.disk.arrays import sha256
 
 IDX_DATASETS = ("mnist", "fashion_mnist", "kmnist")
@@ -77,7 +74,9 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
       ConnectionError: it has to be downloaded and cannot be.
     """
     if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError(f"{name}: tfds needs TensorFlow to prepare it: pip install -e '.[tensorflow]'")
+        raise ImportError(
+            f"{name}: tfds needs TensorFlow to prepare it: python -m pip install -e '.[tensorflow]'"
+        )
     builder = _builder(name, data_dir)
     features = builder.info.features or {}
     if not {"image", "label"} <= set(features) or None in features["image"].shape:
@@ -106,31 +105,13 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
 def read_idx(path: Path) -> np.ndarray:
     """Read a gzipped IDX file of unsigned bytes.
 
-    The format: two zero bytes, the type of the elements (8: unsigned byte), the rank, the length of each axis
-    as a big-endian 32-bit integer, the elements in row-major order.
-
     Returns:
       The array: uint8, read-only.
 
     Raises:
       ValueError: the file is truncated, or no such file, or its size is not what its header says.
     """
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({error})") from error
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
-        raise ValueError(f"{path}: starts with 0x{content[:4].hex()}, expected 0x000008 and the rank")
-    header = 4 + 4 * content[3]
-    if len(content) < header:
-        raise ValueError(f"{path}: {len(content)} bytes, fewer than its header of {header}")
-    shape = struct.unpack(f">{content[3]}I", content[4:header])
-    if len(content) - header != math.prod(shape):
-        raise ValueError(
-            f"{path}: {len(content) - header} bytes after the header, which says {math.prod(shape)}, "
-            f"as shape {shape}"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return idx.parse_idx(idx.unzip(path), path, types=(8,))
 
 
 def _builder(name: str, data_dir: Path) -> Any:

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from jaxnaive import data
-from jaxnaive.data import downloads
+from jaxnaive.data import downloads, looks
 from jaxnaive.disk import arrays as stored_arrays
 
 SHA256 = {  # as tfds has them, from url_checksums/mnist.txt
@@ -268,7 +268,7 @@ def test_a_server_in_trouble_does_not_count(monkeypatch, status, answers):
 def test_other_builders_say_that_they_need_tensorflow(monkeypatch, tmp_path):
     monkeypatch.setattr(downloads.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(data, "check_name", lambda name: None)
-    with pytest.raises(ImportError, match=r"cifar10: .* pip install -e '\.\[tensorflow\]'"):
+    with pytest.raises(ImportError, match=r"cifar10: .* python -m pip install -e '\.\[tensorflow\]'"):
         data.load("cifar10", data_dir=tmp_path)
 
 
@@ -283,11 +283,13 @@ def test_an_unknown_name_is_refused_with_the_nearest_before_tfds_is_imported():
 
 
 @pytest.mark.parametrize("name", ["digits/../../precious", "mnist/", "../mnist", "emnist/..", ""])
-def test_a_name_is_never_a_path_out_of_the_cache(tmp_path, name):
+def test_a_name_is_never_a_path_out_of_the_cache(tmp_path, name, monkeypatch):
     (tmp_path / "precious").mkdir()
-    with pytest.raises(ValueError, match="which is neither a name nor"):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises((ValueError, OSError), match=r"neither a name nor|no such file|nothing"):
         data.load(name, data_dir=tmp_path)
-    assert (tmp_path / "precious").is_dir()
+    assert (tmp_path / "precious").is_dir() and not list((tmp_path / "empty").iterdir())
 
 
 def test_digits_are_split_by_class_and_the_same_every_time(digits):
@@ -295,33 +297,11 @@ def test_digits_are_split_by_class_and_the_same_every_time(digits):
     from sklearn.datasets import load_digits
 
     whole: Any = load_digits()
-    np.testing.assert_array_equal(np.bincount(digits.test.labels), np.bincount(whole.target) // data.HELD_OUT)
+    np.testing.assert_array_equal(np.bincount(digits.test.labels), np.bincount(whole.target) // 5)
     np.testing.assert_array_equal(
         np.bincount(digits.train.labels) + np.bincount(digits.test.labels), np.bincount(whole.target)
     )
     np.testing.assert_allclose(digits.train.images[0], whole.images[0] * 255 / 16, atol=0.5)
-
-
-def test_an_npz_of_ones_own(tmp_path):
-    images, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
-    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
-    dataset = data.load(str(tmp_path / "mine.npz"))
-    assert dataset.name == "mine" and len(dataset.train.labels) == 16 and len(dataset.test.labels) == 4
-    np.savez(tmp_path / "keras.npz", x_train=images, y_train=labels, x_test=images[:5], y_test=labels[:5])
-    assert len(data.load(str(tmp_path / "keras.npz")).test.labels) == 5
-    np.save(tmp_path / "array.npy", images)
-    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
-    with pytest.raises(ValueError, match=r"not an \.npz file"):
-        data.load(str(tmp_path / "array.npz"))
-    np.savez(tmp_path / "other.npz", a=images)
-    with pytest.raises(ValueError, match=r"got arrays \['a'\], expected"):
-        data.load(str(tmp_path / "other.npz"))
-    (tmp_path / "no.npz").write_bytes(b"PK no")
-    with pytest.raises(ValueError, match=r"not an \.npz file"):
-        data.load(str(tmp_path / "no.npz"))
-    np.savez(tmp_path / "objects.npz", images=np.array([None]), labels=labels)
-    with pytest.raises(ValueError, match=r"not an \.npz file of plain arrays"):
-        data.load(str(tmp_path / "objects.npz"))
 
 
 # --- looked at ---------------------------------------------------------------------------------------
@@ -348,38 +328,28 @@ def test_right_is_in_order_and_wrong_by_confidence():
 )
 def test_an_example_of_any_shape_can_be_drawn(shape, drawn):
     grey = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    np.testing.assert_array_equal(data.as_picture(grey), grey.reshape(drawn))
+    np.testing.assert_array_equal(looks.as_picture(grey), grey.reshape(drawn))
     signed = np.random.default_rng(0).normal(size=shape)
-    picture = data.as_picture(signed)
+    picture = looks.as_picture(signed)
     assert picture.shape == drawn and picture.min() == 0 and picture.max() <= 1
     np.testing.assert_array_equal(picture.ravel().argsort(), signed.ravel().argsort())
 
 
 # --- refused at the door ---------------------------------------------------------------------------------
 
-IMAGES, LABELS = np.zeros((10, 4), np.uint8), np.arange(10) % 2
+IMAGES, LABELS = np.arange(40, dtype=np.uint8).reshape(10, 4) * 6, np.arange(10) % 2
+IMAGES[-1] = 255
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
         (IMAGES, LABELS[:9], "got 10 images and 9 labels"),
-        (IMAGES, LABELS - 1, "labels: got -1, expected 0 to"),
-        (IMAGES, LABELS * 10**9, "labels: got 1000000000, expected 0 to 65535"),
-        (IMAGES, LABELS * 2**32, "labels: got 4294967296, expected 0 to 65535"),
-        (IMAGES, LABELS.astype(float), "labels: got float64"),
-        (IMAGES, np.eye(10, dtype=int), r"labels: got int64 of shape \(10, 10\)"),
-        (IMAGES, ["a"] * 10, "labels: got <U1"),
-        (np.full((10, 4), np.nan), LABELS, "images: got NaN or infinity in 40 places"),
-        (np.full((10, 4), np.inf), LABELS, "images: got NaN or infinity"),
-        (np.full((10, 4), 1e300), LABELS, "images: got NaN or infinity"),
-        (np.full((10, 4), 256), LABELS, "images: got integers from 256 to 256, expected grey values"),
         (IMAGES[:0], LABELS[:0], r"images: got shape \(0, 4\)"),
-        (IMAGES[:, :0], LABELS, r"images: got shape \(10, 0\)"),
         (IMAGES[:, 0], LABELS, r"images: got shape \(10,\)"),
         ([[1, 2], [3]], [0, 1], "images: got a ragged list"),
-        (IMAGES.astype(complex), LABELS, "images: got complex128"),
-        (IMAGES[:4], [0, 1, 0, 1], "got 4 examples and no test set"),
+        (IMAGES, [*range(9), None], "labels: got 1 of 10 missing"),
+        (IMAGES[:2], [0, 1], "got 2 examples, no test set, and no class with two"),
     ],
 )
 def test_b4_b5_b8_bad_arrays_are_refused(images, labels, message):
@@ -388,26 +358,18 @@ def test_b4_b5_b8_bad_arrays_are_refused(images, labels, message):
 
 
 def test_b8_a_test_set_unlike_the_training_set_is_refused():
-    with pytest.raises(
-        ValueError, match=r"test images: got uint8 of shape \(3,\) each, expected uint8 of shape"
-    ):
-        data.from_arrays(IMAGES, LABELS, IMAGES[:, :3], LABELS)
-    with pytest.raises(ValueError, match="test images: got float32"):  # the one divided by 255, the other not
-        data.from_arrays(IMAGES, LABELS, IMAGES / 255, LABELS)
+    with pytest.raises(ValueError, match=r"test images: got examples of shape \(3,\), expected \(4,\)"):
+        data.from_arrays(IMAGES, LABELS, IMAGES[:, :3], LABELS, scaling="range")
+    with pytest.raises(ValueError, match="test images: got values from 0 to 1, expected 0 to 255"):
+        data.from_arrays(
+            IMAGES, LABELS, IMAGES / 255, LABELS, scaling="range"
+        )  # the one divided, not the other
     with pytest.raises(ValueError, match="only one of test_images and test_labels"):
         data.from_arrays(IMAGES, LABELS, IMAGES)
     with pytest.raises(ValueError, match="labels: got 1, expected 0 to 0"):
         data.from_arrays(IMAGES, LABELS, class_names=["only"])
-
-
-def test_integers_become_grey_values_and_floats_stay():
-    dataset = data.from_arrays(IMAGES.astype(np.int64), LABELS, class_names=["a", "b"])
-    assert dataset.train.images.dtype == np.uint8 and dataset.train.labels.dtype == np.int32
-    assert dataset.class_names == ("a", "b")
-    floats = np.random.default_rng(0).normal(size=(10, 4))
-    np.testing.assert_array_equal(
-        data.from_arrays(floats, LABELS).train.images[0], floats[0].astype(np.float32)
-    )
+    with pytest.raises(ValueError, match="test labels: got 2, expected one of 0, 1"):
+        data.from_arrays(IMAGES, LABELS, IMAGES, LABELS * 2)
 
 
 @pytest.mark.parametrize(
