@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 
 from jaxnaive import runs
 from jaxnaive.command import compile_cache, garbage
+from jaxnaive.job import is_stored
 
 RUNS = Path("runs")
 WITHOUT_EFFECT = (
@@ -109,6 +110,7 @@ def resumed(name: str, options: Options) -> Options | None:
         own = {option: _as_option(stored[option]) for option in _with_effect(given)}
     except KeyError as error:
         raise ValueError(f"{folder}: its configuration has no {error}; another jaxnaive wrote it") from error
+    own |= {option: _as_option(stored[option]) for option in _added_later(given) if option in stored}
     return replace(_with(type(options)(), own), out=folder, resume=True)
 
 
@@ -128,8 +130,20 @@ def _with_effect(options: Any) -> dict[str, Any]:
         value = getattr(options, field.name)
         if is_dataclass(value):
             found |= _with_effect(value)
-        elif field.name not in WITHOUT_EFFECT:
+        elif field.name not in WITHOUT_EFFECT and is_stored(field, value):
             found[field.name] = value
+    return found
+
+
+def _added_later(options: Any) -> set[str]:
+    """The names of the options that a stored run has only where they have not their defaults."""
+    found: set[str] = set()
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if is_dataclass(value):
+            found |= _added_later(value)
+        elif not is_stored(field, field.default):
+            found.add(field.name)
     return found
 
 

@@ -1,85 +1,277 @@
-"""The network of a finished run, to be looked at, used and handed on."""
+"""A trained network: to be looked at, used, handed on; and, in :mod:`networks.fitting`, trained."""
 
-import math
+import logging
+import re
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from jaxnaive import data, job, runs
+from jaxnaive import data, job, layers, losses, regression, runs
+from jaxnaive.batches import Examples
+from jaxnaive.data import schema
+from jaxnaive.data.schema import Schema
 from jaxnaive.disk import checkpoints
+from jaxnaive.disk.files import StrPath
 from jaxnaive.job import Job
 from jaxnaive.layers import Layer, Params
-from jaxnaive.networks import handwriting
+from jaxnaive.networks import chunks, handwriting, measures
+from jaxnaive.networks.measures import Measures
 from jaxnaive.runs import certificates
+from jaxnaive.training import History
+
+logger = logging.getLogger("jaxnaive")
+
+EXPERIMENT = "mnist"  # as the configurations of all runs of jobs say, whatever the dataset
+FORMAT = 1  # of a network in one file
+OWN_MODEL = "own_model"  # in a configuration: the network is not that of the job
+
+
+class Prediction(NamedTuple):
+    """What a network says to examples."""
+
+    values: np.ndarray  # names of the likeliest classes [examples]; targets [examples] or [examples, targets]
+    probabilities: (
+        np.ndarray
+    )  # [examples, classes], in the order of ``class_names``; [examples, 0] for targets
 
 
 class Network(NamedTuple):
     """A trained network, and what it takes to use it."""
 
-    folder: Path  # of its run
+    folder: Path | None  # of its run, if that is on disk
     job: Job  # that it was trained by
     config: dict[str, Any]  # of its run, as it is stored: the job and all else that the result depends on
-    model: Layer  # forward(params, x [batch, features]) -> logits [batch, classes]
-    params: Params
-    image_shape: tuple[int, ...]  # of one example, as the dataset has it: (28, 28)
-    class_names: tuple[str, ...]
+    model: Layer  # forward(params, x [batch, features]) -> outputs [batch, outputs]
+    params: Params  # with several seeds their axis is the first of each array
+    schema: Schema  # of the dataset
     fingerprint: str  # of the dataset
+    history: History | None = None  # of its training, if that is known
+    seeds: int = 1
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of one example, as the dataset has it: (28, 28)."""
+        return self.schema.shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes; none in a regression."""
+        return self.schema.class_names
+
+    def __repr__(self) -> str:
+        sizes = [self.schema.num_features, *self.job.hidden, len(self.schema.outputs.names)]
+        what = "a model of one's own" if self.config.get(OWN_MODEL) else "-".join(map(str, sizes))
+        parameters = f"{layers.count(self.params) // self.seeds:,} parameters"
+        many = f", {self.seeds} seeds" if self.seeds > 1 else ""
+        return f"Network: {what} on {Path(self.job.dataset or '').name}, {parameters}{many}"
+
+    def _repr_png_(self) -> bytes | None:
+        from jaxnaive.pictures import plots  # takes half a second
+
+        return None if self.history is None else plots.curves_as_png(self.history, repr(self))
+
+    def evaluate(self, examples: Any, labels: Any = None) -> Measures:
+        """How it does on examples.
+
+        Args:
+          examples: of its dataset, such as ``dataset.test``; or inputs as :meth:`predict` takes them.
+          labels: with such inputs, as the dataset's source has them.
+
+        Raises:
+          ValueError: they are not what the network was trained on.
+        """
+        if not isinstance(examples, Examples):
+            if labels is None:
+                raise ValueError(
+                    "labels: got none, expected Examples, such as dataset.test; or inputs and labels"
+                )
+            from jaxnaive.data import unlabelled  # with the readers of all kinds of files
+
+            examples = unlabelled.examples(examples, labels, self.schema)
+        loss = (
+            regression.squared_error
+            if self.schema.is_regression
+            else losses.smoothed_cross_entropy(self.job.label_smoothing)
+        )
+        return measures.measure(self._outputs(examples.images), examples.labels, self.schema, loss)
+
+    def predict(self, inputs: Any) -> Prediction:
+        """The names of the likeliest classes, and all probabilities; or the targets, in their own units.
+
+        With several seeds it is the mean of what they say.
+
+        Args:
+          inputs: as the dataset's source has them: rows ``[examples, ...]``, or one of them; a data frame; a
+            dictionary, or a list of them, with a value for each column; the path of a table or of pictures;
+            or Examples, such as ``dataset.test``, which are scaled already.
+
+        Raises:
+          ValueError: they are not what the network was trained on.
+          OSError: a file cannot be read.
+        """
+        from jaxnaive.data import unlabelled  # with the readers of all kinds of files
+
+        own = isinstance(inputs, Examples)
+        outputs = self._outputs(inputs.images if own else unlabelled.encode(inputs, self.schema))
+        if isinstance(self.schema.outputs, schema.Targets):
+            targets = schema.in_units(outputs.mean(axis=0), self.schema.outputs)
+            values = targets[:, 0] if targets.shape[1] == 1 else targets
+            return Prediction(values, np.zeros((len(targets), 0), np.float32))
+        probabilities = np.asarray(layers.softmax(jnp.asarray(outputs))).mean(axis=0)
+        places = probabilities.argmax(axis=1)
+        return Prediction(schema.answers(places, self.schema.outputs), probabilities)
+
+    def save(self, path: StrPath) -> None:
+        """Write all of it into one file, which :func:`load` reads.
+
+        Other programs that read safetensors find the parameters in it, under names such as ``0.w``.
+
+        Raises:
+          OSError: the file cannot be written. What was at ``path`` is still there.
+        """
+        about = {
+            "network": FORMAT,
+            "config": self.config,
+            "schema": schema.to_json(self.schema),
+            "seeds": self.seeds,
+        }
+        checkpoints.save(Path(path).expanduser(), self.params, about)
+
+    def _outputs(self, images: Any) -> np.ndarray:
+        """``[seeds, examples, outputs]``."""
+        outputs = chunks.predict(self.params, images, self.model, self.seeds)
+        return outputs if self.seeds > 1 else outputs[None]
 
 
-def config_of(dataset: data.Dataset) -> dict[str, Any]:
+def describe(dataset: data.Dataset) -> dict[str, Any]:
     """What a run's configuration has to say of its dataset, so that its network can be used without it."""
-    return {
-        "image_shape": dataset.train.images.shape[1:],
+    told: dict[str, Any] = {
+        "image_shape": dataset.schema.shape,
         "class_names": dataset.class_names,
         "fingerprint": data.fingerprint(dataset),
     }
+    if dataset.schema != schema.of_grey(dataset.schema.shape, dataset.class_names):
+        told["schema"] = schema.to_json(dataset.schema)
+    return told | {name: value for name, value in dataset.source.items() if name != "dataset"}
 
 
-def load(folder: Path) -> Network:
-    """The network of a finished run of a job.
+def config_of(dataset: data.Dataset, own: Job, model: Layer | None = None) -> dict[str, Any]:
+    """The configuration of a run of a job.
 
     Args:
-      folder: of the run.
+      dataset: that it is trained on.
+      own: the job, settled.
+      model: if it is not that of the job.
+    """
+    own_model = {} if model is None else {OWN_MODEL: _program(model, dataset.num_features)}
+    return {"experiment": EXPERIMENT} | job.to_json(own) | describe(dataset) | own_model
+
+
+def load(path: StrPath, model: Any = None) -> Network:
+    """A trained network.
+
+    Args:
+      path: the folder of a finished run; or a file that :meth:`Network.save` wrote.
+      model: as it was given to :func:`jaxnaive.networks.fitting.fit`, if it was: a file holds no functions.
 
     Raises:
       RefusedError: there is no run, or it did not come to its end.
-      DamagedError: its parameters are not those that were certified.
+      TypeError: the model has no ``init`` and ``forward``.
+      DamagedError: its parameters are not those that were certified, or saved.
       ValueError: it is of a later format, or its configuration is not that of a job on a dataset.
       OSError: a file cannot be read.
     """
-    config = runs.stored_config(folder)
-    certificate = certificates.read(folder)
-    if certificate is None:
-        raise runs.RefusedError(f"{folder}: the run is not complete; finish it with --resume --out {folder}")
-    if not certificates.holds(folder, certificate):
-        raise checkpoints.DamagedError(
-            f"{folder / certificates.PARAMS}: not what was certified; --resume --out {folder} makes it again"
-        )
+    path = Path(path).expanduser()
+    if path.suffix and not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file or folder")
+    return _load_file(path, model) if path.is_file() else load_run(path, model)
+
+
+def check_outputs(model: Layer, known: Schema) -> None:
+    """Raise ``ValueError`` unless a model makes an output for each class, or target, of examples."""
+    x = jax.ShapeDtypeStruct((2, known.num_features), np.float32)
     try:
-        own = job.from_json(config)
-        image_shape, class_names = tuple(config["image_shape"]), tuple(config["class_names"])
-        fingerprint = config["fingerprint"]
-        model = job.make_model(own, math.prod(image_shape), len(class_names))
-        like = jax.eval_shape(model.init, jax.random.key(0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / runs.CONFIG}: not of a run of this version ({error})") from error
-    params = checkpoints.load_params(folder / certificates.PARAMS, like)
-    return Network(folder, own, config, model, params, image_shape, class_names, fingerprint)
+        params = jax.eval_shape(model.init, jax.random.key(0))
+        found = jax.eval_shape(model.forward, params, x).shape
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"model: got an error for x {x.shape} ({reason:.300})") from error
+    if found != (2, len(known.outputs.names)):
+        what = "targets" if known.is_regression else "classes"
+        raise ValueError(
+            f"model: got outputs of shape {found} for two examples, expected "
+            f"{(2, len(known.outputs.names))}, one for each of the {what}"
+        )
+
+
+def load_run(folder: StrPath, model: Any = None) -> Network:
+    """The network of a finished run, by its folder, as :func:`load` does it.
+
+    Raises:
+      RefusedError, DamagedError, ValueError, OSError: as in :func:`load`.
+    """
+    path = Path(folder).expanduser()
+    config = runs.stored_config(path)
+    certificate = certificates.read(path)
+    if certificate is None:
+        raise runs.RefusedError(f"{path}: the run is not complete; finish it with --resume --out {path}")
+    if not certificates.holds(path, certificate):
+        raise checkpoints.DamagedError(
+            f"{path / certificates.PARAMS}: not what was certified; --resume --out {path} makes it again"
+        )
+    network = _without_params(path / runs.CONFIG, config, model)
+    params = checkpoints.load_params(path / certificates.PARAMS, network.params)
+    return network._replace(folder=path, params=params)
+
+
+def takes_digits(config: dict[str, Any]) -> bool:
+    """Whether a run's configuration is that of a network of dense layers for images of MNIST's size.
+
+    Raises:
+      ValueError: the schema in it is damaged.
+    """
+    if config.get(OWN_MODEL):
+        return False
+    if "schema" not in config:
+        return handwriting.has_size_of_mnist(config.get("image_shape", ()))
+    known = schema.from_json(config["schema"])
+    return _is_of_grey_classes(known) and handwriting.has_size_of_mnist(known.shape)
 
 
 def check_takes_digits(network: Network) -> None:
-    """Raise ``ValueError`` unless a network takes images of MNIST's size."""
+    """Raise ``ValueError`` unless a network takes images of MNIST's size, and is one of dense layers."""
+    check_is_dense(network)
+    name = network.folder or "network"
     if not handwriting.has_size_of_mnist(network.image_shape):
         came = " x ".join(map(str, network.image_shape))
         raise ValueError(
-            f"{network.folder}: got a network for images of {came}, expected {handwriting.SIDE} x "
+            f"{name}: got a network for images of {came}, expected {handwriting.SIDE} x "
             f"{handwriting.SIDE}; train one by experiments/mnist.py --dataset mnist"
+        )
+    if not _is_of_grey_classes(network.schema):
+        raise ValueError(
+            f"{name}: got a network that does not classify by grey values, expected one that does; train it "
+            "with --scaling range"
+        )
+
+
+def check_is_dense(network: Network) -> None:
+    """Raise ``ValueError`` unless a network is one, of dense layers, whose parameters say all of it."""
+    name = network.folder or "network"
+    if network.config.get(OWN_MODEL):
+        raise ValueError(f"{name}: got a network with a model of one's own, expected one of dense layers")
+    if network.seeds > 1:
+        raise ValueError(
+            f"{name}: got {network.seeds} networks that differ by their seed, expected one; fit with seeds=1"
         )
 
 
 def load_dataset(
-    network: Network, data_dir: Path | None = None, manual_dir: Path | None = None
+    network: Network, data_dir: StrPath | None = None, manual_dir: StrPath | None = None
 ) -> data.Dataset:
     """The dataset that a network was trained on, from where :func:`data.load` finds it.
 
@@ -87,10 +279,92 @@ def load_dataset(
       ValueError: what is there now is not what the network was trained on; or as in :func:`data.load`.
       ConnectionError, ImportError, OSError: as in :func:`data.load`.
     """
-    dataset = data.load(network.job.dataset, data_dir=data_dir, manual_dir=manual_dir)
+    given = {name: _as_given(network.config[name]) for name in data.OPTIONS if name in network.config}
+    dataset = data.load(network.job.dataset, **given, data_dir=data_dir, manual_dir=manual_dir)
     found, expected = data.fingerprint(dataset), network.fingerprint
     if found != expected:
-        raise ValueError(
-            f"{network.job.dataset}: got the data {found}, but {network.folder} was trained on {expected}"
-        )
+        trained = f"{network.folder or 'the network'} was trained on {expected}"
+        raise ValueError(f"{network.job.dataset}: got the data {found}, but {trained}")
     return dataset
+
+
+def as_layer(model: Any) -> Layer | None:
+    """A model of any kind as a :class:`Layer`; ``None`` stays.
+
+    Raises:
+      TypeError: it has no ``init`` and ``forward``, and is no pair of functions.
+    """
+    if model is None or isinstance(model, Layer):
+        return model
+    if isinstance(model, tuple | list) and len(model) == 2:
+        init, forward = model
+    else:
+        init, forward = getattr(model, "init", None), getattr(model, "forward", None)
+    if isinstance(model, type) or not callable(init) or not callable(forward):
+        raise TypeError(
+            f"model: got {model!r:.80}, expected an object with init(key) and forward(params, x), or the pair"
+        )
+    return Layer(lambda key: init(key), lambda params, x: forward(params, x))
+
+
+def _load_file(path: Path, model: Any) -> Network:
+    try:
+        about = checkpoints.about(path)
+    except checkpoints.DamagedError as error:
+        if path.name != certificates.PARAMS:
+            raise
+        raise ValueError(
+            f"{path}: got the parameters of a run alone, expected its folder, {path.parent}"
+        ) from error
+    if "network" not in about:
+        raise ValueError(f"{path}: got a checkpoint of a run, expected a file that Network.save wrote")
+    if about["network"] != FORMAT:
+        raise ValueError(
+            f"{path}: format {about['network']}, expected {FORMAT}; another jaxnaive wrote this network"
+        )
+    network = _without_params(path, about["config"] | {"schema": about["schema"]}, model, about["seeds"])
+    return network._replace(params=checkpoints.load(path, network.params)[0], config=about["config"])
+
+
+def _without_params(path: Path, config: dict[str, Any], model: Any, seeds: int = 1) -> Network:
+    """The network of a configuration, with the shapes of its parameters in their place."""
+    given = as_layer(model)
+    if config.get(OWN_MODEL) and model is None:
+        raise ValueError(f"{path}: got a network with a model of one's own; load it with model=...")
+    try:
+        own = job.from_json(config)
+        known = _schema_of(config)
+        layer = given or job.make_model(own, known.num_features, len(known.outputs.names))
+        init = layer.init if seeds == 1 else jax.vmap(layer.init)
+        key = jax.random.key(0) if seeds == 1 else jax.random.split(jax.random.key(0), seeds)
+        like = jax.eval_shape(init, key)
+        fingerprint = config["fingerprint"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not of a run of this version ({error})") from error
+    if model is not None and config.get(OWN_MODEL) != _program(layer, known.num_features):
+        logger.warning("%s: the model is another than that which was trained, or JAX is", path)
+    return Network(None, own, config, layer, like, known, fingerprint, None, seeds)
+
+
+def _program(model: Layer, features: int) -> str:
+    """Eight hexadecimal digits that change with what a model computes."""
+    x = jax.ShapeDtypeStruct((1, features), np.float32)
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(jax.make_jaxpr(model.forward)(params, x)))
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def _schema_of(config: dict[str, Any]) -> Schema:
+    if "schema" in config:
+        return schema.from_json(config["schema"])
+    return schema.of_grey(tuple(config["image_shape"]), tuple(config["class_names"]))
+
+
+def _is_of_grey_classes(known: Schema) -> bool:
+    """Whether a network classifies numbers of one kind: the lowest it gets as 0, and the highest as 1."""
+    inputs = known.inputs
+    return isinstance(inputs, schema.Scale) and inputs.is_range and not known.is_regression
+
+
+def _as_given(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -11,17 +11,16 @@ Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning app
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from jaxnaive.disk.files import StrPath
+
 SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
 MIDDLE = 14  # the pixel, of 0 to 27, that each MNIST image has its centre of mass in
-MAX_PIXELS = 50_000_000
 MAX_SIDE = 400  # pixels of a picture's longer side: a larger picture is reduced, which averages noise away
 MAX_STROKE = 1 / 4  # of the shorter side: what is narrower may be ink; what is wider is paper or a shadow
 MIN_CONTRAST = 0.1  # of ink to paper; 1 is black on white
@@ -34,11 +33,11 @@ MAX_ASPECT = 2.2  # times as wide as high; the widest of MNIST's test images is 
 
 
 def has_size_of_mnist(image_shape: Sequence[int]) -> bool:
-    """Whether examples of this shape are images of MNIST's size."""
-    return tuple(image_shape) in ((SIDE, SIDE), (SIDE, SIDE, 1))
+    """Whether examples of this shape are images of MNIST's size, as pictures or as rows of their pixels."""
+    return tuple(image_shape) in ((SIDE, SIDE), (SIDE, SIDE, 1), (SIDE * SIDE,))
 
 
-def read(path: Path) -> Float32[np.ndarray, "height width"]:
+def read(path: StrPath) -> Float32[np.ndarray, "height width"]:
     """The grey values of a picture, 0 black to 1 white: upright, on white, at most 400 pixels long.
 
     Args:
@@ -50,14 +49,15 @@ def read(path: Path) -> Float32[np.ndarray, "height width"]:
     """
     from PIL import Image
 
-    image = _decode(path)
+    from jaxnaive.data import picture_files
+
+    image = picture_files.open_picture(Path(path), ("PNG", "JPEG"), MAX_SIDE)
     scale = min(1, MAX_SIDE / max(image.size))
     size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
     if image.mode.startswith("I"):  # 16 bits, which convert("L") would cut off
         image = Image.fromarray(np.asarray(image).astype(np.float32) / 257)
     elif image.has_transparency_data:
-        image = image.convert("RGBA").resize(size, Image.Resampling.BOX)
-        image = Image.alpha_composite(Image.new("RGBA", size, "white"), image)
+        image = picture_files.on_white(image.convert("RGBA").resize(size, Image.Resampling.BOX))
     grey = image.convert("F" if image.mode == "F" else "L").resize(size, Image.Resampling.BOX)
     return np.asarray(grey, np.float32) / 255
 
@@ -97,29 +97,6 @@ def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 2
     scale = max(len(np.trim_zeros(rows)), len(np.trim_zeros(columns))) / BOX
     down, across = _to_pixels(rows, scale), _to_pixels(columns, scale)
     return np.floor(255 * (down @ ink @ across.T) + 0.5).astype(np.uint8)
-
-
-def _decode(path: Path) -> Any:
-    """The picture of a file, upright, as a ``PIL.Image``."""
-    from PIL import Image, ImageOps
-
-    if path.exists() and not path.is_file() and not path.is_dir():  # reading from a pipe would never end
-        raise ValueError(f"{path}: not a file")
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pictures that are too large, and of harmless oddities
-        try:
-            image = Image.open(file, formats=("PNG", "JPEG"))
-            if image.width * image.height <= MAX_PIXELS:
-                image.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG is decoded at down to an eighth of its size
-                return ImageOps.exif_transpose(image)
-        except Image.UnidentifiedImageError as error:
-            raise ValueError(f"{path}: not a PNG or JPEG picture") from error
-        except Image.DecompressionBombError as error:
-            raise ValueError(f"{path}: expected at most {MAX_PIXELS:,} pixels ({error})") from error
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise ValueError(f"{path}: a damaged picture ({error})") from error
-    size = f"{image.width:,} x {image.height:,}"
-    raise ValueError(f"{path}: got {size} pixels, expected at most {MAX_PIXELS:,} in all")
 
 
 def _stroke_values(grey: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The chart of runs' training losses: curves over epochs, on a logarithmic scale; a page draws it as SVG."""
+"""The chart of runs' losses: curves over epochs, on a logarithmic scale; a page draws it as SVG."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,6 +23,7 @@ class Series(NamedTuple):
 
     name: str
     losses: list[Float[np.ndarray, "epochs steps"]]
+    after_epochs: bool = False  # a value after each epoch, in validation; not one during each of its steps
 
 
 class Curve(NamedTuple):
@@ -57,10 +58,13 @@ def make(series: Sequence[Series]) -> Chart | None:
     losses = [loss for one in series for loss in one.losses]
     if not losses:
         return None
+    in_training = [loss for one in series if not one.after_epochs for loss in one.losses]
     epochs = max(map(len, losses))
-    bins = min(MAX_POINTS, epochs * min(loss.shape[1] for loss in losses))
-    summaries = [summarise([binned(loss, epochs, bins) for loss in one.losses]) for one in series]
-    has_steps = len(losses) == 1 and losses[0].size > bins
+    bins = min(MAX_POINTS, epochs * min(loss.shape[1] for loss in in_training))
+    summaries = [
+        summarise([binned(loss, epochs, bins, one.after_epochs) for loss in one.losses]) for one in series
+    ]
+    has_steps = len(in_training) == 1 and losses[0].size > bins
     steps = binned(losses[0], epochs, min(MAX_STEPS, losses[0].size)) if has_steps else np.empty(0)
     y_ticks = loss_ticks(np.concatenate([steps, *(summary.mean for summary in summaries)]))
 
@@ -70,10 +74,11 @@ def make(series: Sequence[Series]) -> Chart | None:
         return np.asarray(100 * np.log(top / inside) / math.log(top / bottom))
 
     names = [one.name for one in series]
+    every_step = [positions(height(steps)), *([] for _ in series[1:])]  # the first are in training
     return Chart(
         [
-            Curve(name, positions(height(summary.mean)), outline(summary, height), positions(height(steps)))
-            for name, summary in zip(names, summaries, strict=True)
+            Curve(name, positions(height(summary.mean)), outline(summary, height), own)
+            for name, summary, own in zip(names, summaries, every_step, strict=True)
         ],
         [(100 * epoch / epochs, f"{epoch:g}") for epoch in epoch_ticks(epochs)],
         [(float(height(tick)), f"{tick:g}") for tick in y_ticks],
@@ -81,9 +86,12 @@ def make(series: Sequence[Series]) -> Chart | None:
     )
 
 
-def binned(loss: Float[np.ndarray, "epochs steps"], epochs: int, bins: int) -> Float[np.ndarray, " bins"]:
-    """The means of a run's losses in equal parts of so many epochs; NaN after its end."""
-    bin_ = ((np.arange(loss.size) + 0.5) / loss.shape[1] * (bins / epochs)).astype(int)
+def binned(
+    loss: Float[np.ndarray, "epochs steps"], epochs: int, bins: int, after_epochs: bool = False
+) -> Float[np.ndarray, " bins"]:
+    """The means of a run's losses in equal parts of so many epochs; NaN where there are none."""
+    time = (np.arange(loss.size) + (1 - 1e-6 if after_epochs else 0.5)) / loss.shape[1]
+    bin_ = (time * (bins / epochs)).astype(int)
     counts = np.bincount(bin_, minlength=bins)
     with np.errstate(invalid="ignore"):
         return np.bincount(bin_, loss.ravel().astype(np.float64), minlength=bins) / counts

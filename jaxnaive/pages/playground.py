@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,12 @@ def to_html(network: Network) -> str:
     """The page, which holds the parameters.
 
     Raises:
-      ValueError: the network does not take images of MNIST's size.
+      ValueError: the network does not take images of MNIST's size, or is not one of dense layers.
     """
     check_takes_digits(network)
     layers: list[Any] = list(network.params)
     return pages.template(PLAYGROUND).render(
-        name=network.folder.resolve().name,
+        name=Path(network.folder or network.job.dataset or "").resolve().name,
         sizes=[len(layers[0]["w"]), *(layer["b"].size for layer in layers)],
         scripts=toys.scripts(["pad"]),
         styles=toys.styles(["pad"]),

@@ -1,7 +1,6 @@
 """A finished run, or several compared, as one HTML page: no script, no network, no other file."""
 
 import hashlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnaive import job, layers, pages, runs, statistics
-from jaxnaive.data import Dataset
+from jaxnaive.data import Dataset, looks
 from jaxnaive.disk import files
-from jaxnaive.networks import Network
+from jaxnaive.disk.files import StrPath
+from jaxnaive.networks import OWN_MODEL, Network
 from jaxnaive.pages import chart, data_urls, scores
-from jaxnaive.pages.scores import Score
+from jaxnaive.pages.scores import RegressionScore, Score
 from jaxnaive.runs import certificates, timings
 
 REPORT = "report.html"
@@ -22,7 +22,7 @@ MAX_UNITS = 64  # of the first layer
 MAX_DETAILED = 8  # runs that are shown whole, 0.1 to 0.4 MB each; more are in the tables alone
 MAX_CURVES = 6  # of the chart; so many can be told apart without colours
 MAX_MATRIX = 30  # classes beyond which a matrix says less than a list of confusions
-LONG_OPTIONS = ("class_names",)  # too long for a table
+LONG_OPTIONS = ("class_names", "schema")  # too long for a table
 
 
 class Unit(NamedTuple):
@@ -38,11 +38,12 @@ class Report(NamedTuple):
 
     network: Network
     loss: Float[np.ndarray, "epochs steps"]
+    validation: Float[np.ndarray, "epochs 1"] | None  # loss after each epoch, if some examples were held out
     certificate: dict[str, Any]
     processes: list[dict[str, Any]]  # those that came to their end, as ``timings`` has them
     hashes: dict[str, str]  # SHA-256 of the run's files
     units: list[Unit]  # with the largest weights first; none, where an example is no picture
-    test: Score | None
+    test: Score | RegressionScore | None
     why_not_tested: str
 
     @property
@@ -59,19 +60,19 @@ class Report(NamedTuple):
     @property
     def is_picture(self) -> bool:
         """Whether an example is a picture."""
-        return data_urls.is_picture(self.network.image_shape)
+        return looks.is_picture(self.network.image_shape)
 
     @property
     def architecture(self) -> str:
-        """Numbers in an example, units of each layer, classes: 784-512-10."""
-        hidden, classes = self.network.job.hidden, len(self.network.class_names)
-        return "-".join(map(str, [math.prod(self.network.image_shape), *hidden, classes]))
+        """Numbers in an example, units of each layer, classes or targets: 784-512-10."""
+        schema = self.network.schema
+        return "-".join(map(str, [schema.num_features, *self.network.job.hidden, len(schema.outputs.names)]))
 
     @property
     def subject(self) -> str:
         """What was trained on what."""
         dataset = self.network.job.dataset or ""
-        return f"{self.architecture} on {Path(dataset).name if dataset.endswith('.npz') else dataset}"
+        return f"{self.architecture} on {Path(dataset).name if Path(dataset).is_absolute() else dataset}"
 
     @property
     def parameters(self) -> int:
@@ -113,9 +114,9 @@ class Group(NamedTuple):
         return ", ".join(f"{option} {to_text(value)}" for option, value in self.values.items())
 
     @property
-    def accuracy(self) -> statistics.Summary | None:
-        """Of the test accuracies, if there are two or more."""
-        found = [report.test.accuracy for report in self.reports if report.test]
+    def score(self) -> statistics.Summary | None:
+        """Of the test accuracies, or of R2, if there are two or more."""
+        found = [report.test.value for report in self.reports if report.test]
         return statistics.summarise(found) if len(found) > 1 else None
 
 
@@ -139,16 +140,18 @@ def gather(network: Network, dataset: Dataset | None, why_not_tested: str = "") 
       ValueError: the log is damaged, or not that of the certificate.
       OSError: a file of the run cannot be read.
     """
-    folder = network.folder
+    folder = _folder_of(network)
     certificate = certificates.read(folder)
     if certificate is None:
         raise runs.RefusedError(f"{folder}: the run is going on; try again when it is complete")
     epochs = runs.stored_losses(folder, certificate["epochs"])
+    validation = runs.stored_validation_losses(folder, certificate["epochs"])
     if len(counts := {len(epoch) for epoch in epochs}) > 1 or 0 in counts:
         raise ValueError(f"{folder / runs.LOG}: got epochs of {sorted(counts)} steps, expected one number")
     return Report(
         network=network,
         loss=np.stack(epochs) if epochs else np.zeros((0, 0), np.float32),
+        validation=np.array(validation)[:, None] if validation else None,
         certificate=certificate,
         processes=timings.read(folder),
         hashes={
@@ -161,9 +164,15 @@ def gather(network: Network, dataset: Dataset | None, why_not_tested: str = "") 
     )
 
 
+def _folder_of(network: Network) -> Path:
+    if network.folder is None:
+        raise ValueError("network: got one that was trained without a folder, expected fit(..., out=...)")
+    return network.folder
+
+
 def first_units(network: Network) -> list[Unit]:
     """The units of the first layer that have the largest weights."""
-    if not data_urls.is_picture(network.image_shape):
+    if not looks.is_picture(network.image_shape) or network.config.get(OWN_MODEL):
         return []
     weights = np.asarray(network.params[0]["w"])
     norms = np.linalg.norm(weights, axis=0)
@@ -173,7 +182,7 @@ def first_units(network: Network) -> list[Unit]:
     return [Unit(int(unit), float(norms[unit]), pictures[:, :, unit]) for unit in largest]
 
 
-def write(path: Path, reports: Sequence[Report]) -> None:
+def write(path: StrPath, reports: Sequence[Report]) -> None:
     """Write the page.
 
     Args:
@@ -194,15 +203,23 @@ def to_html(reports: Sequence[Report]) -> str:
       ValueError: two runs are the same, with the same options and the same seed.
     """
     groups = grouped(reports)
-    series = [chart.Series(group.name, [report.loss for report in group.reports]) for group in groups]
-    filters = {"picture": data_urls.of_example, "weights": data_urls.of_weights, "text": to_text}
+    curves = [curve for group in groups for curve in curves_of(group)]
+    filters = {
+        "picture": looks.as_data_url,
+        "png": looks.png_as_data_url,
+        "weights": data_urls.of_weights,
+        "text": to_text,
+    }
     return pages.template(REPORT, **filters).render(
         reports=reports,
         detailed=reports[:MAX_DETAILED],
         names=run_names(reports),
         subjects=dict.fromkeys(report.subject for report in reports),
         groups=groups,
-        chart=chart.make(series[:MAX_CURVES]),
+        chart=chart.make(curves[:MAX_CURVES]),
+        all_curves=len(curves),
+        has_validation=any(curve.after_epochs for curve in curves[:MAX_CURVES]),
+        score_name=score_name(reports),
         differing=differing([report.options for report in reports]),
         by_class=scores.by_class,
         shades=scores.shades,
@@ -210,6 +227,22 @@ def to_html(reports: Sequence[Report]) -> str:
         checks=checks,
         MAX_MATRIX=MAX_MATRIX,
     )
+
+
+def curves_of(group: Group) -> list[chart.Series]:
+    """The training losses of a group, and beside them those of validation, if all its runs have some."""
+    training = chart.Series(group.name, [report.loss for report in group.reports])
+    validation = [report.validation for report in group.reports if report.validation is not None]
+    if len(validation) < len(group.reports):
+        return [training]
+    names = [f"{group.name}, {what}" if group.name else what for what in ("training", "validation")]
+    return [training._replace(name=names[0]), chart.Series(names[1], validation, after_epochs=True)]
+
+
+def score_name(reports: Sequence[Report]) -> str:
+    """What the runs' scores are called: accuracy or R2; or score, if they are of both kinds."""
+    names = {report.test.name for report in reports if report.test}
+    return names.pop() if len(names) == 1 else "score" if names else "accuracy"
 
 
 def checks(report: Report) -> list[Check]:
@@ -238,7 +271,7 @@ def checks(report: Report) -> list[Check]:
             max(compiles.values()) <= 1,
         ),
         Check("parameters", f"{certificate['params']['bytes']:,} bytes, as certified", True),
-    ]
+    ] + [Check("learned", text, False) for text in [certificate.get(certificates.PROBLEM)] if text]
 
 
 def grouped(reports: Sequence[Report]) -> list[Group]:
@@ -269,7 +302,7 @@ def differing(options: Sequence[dict[str, Any]]) -> list[str]:
 
 def run_names(reports: Sequence[Report]) -> list[str]:
     """The last names of the runs' folders; or their whole paths, if two last names are the same."""
-    short = [report.network.folder.resolve().name for report in reports]
+    short = [_folder_of(report.network).resolve().name for report in reports]
     return short if len(set(short)) == len(short) else [str(report.network.folder) for report in reports]
 
 

@@ -1,4 +1,7 @@
-"""How a network does on the test examples: its loss, its confusions, and its most confident mistakes."""
+"""How a network does on the test examples: its loss, its confusions, its most confident mistakes.
+
+In a regression: its R2, and a picture of the predictions over the truth.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxnaive import data, layers, losses, training
+from jaxnaive import data, layers, losses, pictures, regression
 from jaxnaive.data import Dataset
-from jaxnaive.networks import Network
+from jaxnaive.networks import Network, chunks
+from jaxnaive.pictures import plots
 
 MAX_MISTAKES = 30
 MAX_SHADE = 0.6  # opacity of the strongest colour, on which text can still be read
@@ -41,10 +45,23 @@ class Score(NamedTuple):
         """The number that is classified correctly."""
         return int(self.confusion.trace())
 
+    name = "accuracy"  # of the value
+
     @property
-    def accuracy(self) -> float:
+    def value(self) -> float:
         """The fraction that is classified correctly."""
         return self.right / self.examples
+
+
+class RegressionScore(NamedTuple):
+    """How a network of a regression does on the test examples."""
+
+    loss: float
+    value: float  # R2, the mean over the targets
+    examples: int
+    picture: bytes  # a PNG of the predictions over the truth
+
+    name = "R2"  # of the value
 
 
 class ClassScore(NamedTuple):
@@ -61,10 +78,12 @@ class ClassScore(NamedTuple):
         return 1 - self.right / self.examples if self.examples else 0.0
 
 
-def score(network: Network, dataset: Dataset) -> Score:
+def score(network: Network, dataset: Dataset) -> Score | RegressionScore:
     """The network on the test examples."""
+    if network.schema.is_regression:
+        return _regression_score(network, dataset)
     labels = np.asarray(dataset.test.labels)
-    logits = training.predict(network.params, dataset.test.images, network.model)
+    logits = jnp.asarray(chunks.predict(network.params, dataset.test.images, network.model))
     loss = losses.smoothed_cross_entropy(network.job.label_smoothing)
     probabilities = np.asarray(layers.softmax(logits))
     predicted, names = probabilities.argmax(axis=1), network.class_names
@@ -81,6 +100,17 @@ def score(network: Network, dataset: Dataset) -> Score:
             )
             for i in wrong[:MAX_MISTAKES]
         ],
+    )
+
+
+def _regression_score(network: Network, dataset: Dataset) -> RegressionScore:
+    targets = jnp.asarray(dataset.test.labels)
+    outputs = jnp.asarray(chunks.predict(network.params, dataset.test.images, network.model))
+    return RegressionScore(
+        loss=float(regression.squared_error(outputs, targets).mean()),
+        value=float(regression.r_squared(outputs, targets)),
+        examples=len(targets),
+        picture=pictures.as_png(plots.scatter(dataset, np.asarray(outputs))),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxnaive.disk import files
+from jaxnaive.disk.files import StrPath
 
 _numbers = itertools.count(1)  # of the figures that a script shows
 
@@ -36,8 +37,9 @@ def text_width(text: str, points: float) -> float:
     return TextPath((0, 0), text, size=points).get_extents().width / 72 if text.strip() else 0.0
 
 
-def save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: StrPath) -> None:
     """Write a PNG file, or an SVG file if the path ends in ``.svg``: whole, or not at all."""
+    path = Path(path)
     with files.replacing(path) as temporary:
         if path.suffix == ".svg":
             from matplotlib import rc_context
@@ -56,6 +58,13 @@ def image(figure: Any, dpi: int, colors: int) -> Any:
     with io.BytesIO() as buffer:
         figure.savefig(buffer, dpi=dpi, format="png")
         return Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+
+
+def as_png(figure: Any) -> bytes:
+    """The figure as the content of a PNG file."""
+    with io.BytesIO() as buffer:
+        image(figure, dpi=96, colors=128).save(buffer, "PNG")
+        return buffer.getvalue()
 
 
 def show(figure: Any) -> None:

@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxnaive import data, pictures
-from jaxnaive.data import Dataset
+from jaxnaive.data import Dataset, looks
+from jaxnaive.data.schema import in_units
+from jaxnaive.disk.files import StrPath
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
 COLUMNS = 10  # of images
+MAX_PANELS = 4  # of a regression's targets
 CELL_HEIGHT, IMAGE_SIZE = 1.4, 0.9  # of a cell with an image, in widths of a column
 
 
-def curves(path: Path, history: History, title: str, test_loss: float | None = None) -> None:
-    """The training loss of every batch, its mean in every epoch, and the test loss at the end.
+def curves(path: StrPath, history: History, title: str, test_loss: float | None = None) -> None:
+    """The training loss of every batch, its mean in every epoch, and the losses it is compared with.
 
     Args:
       path: the PNG file to write.
@@ -25,6 +28,43 @@ def curves(path: Path, history: History, title: str, test_loss: float | None = N
       title: what ran, and how it ended.
       test_loss: at the end of the run, if it is known.
     """
+    pictures.save(_curves(history, title, test_loss), path)
+
+
+def curves_as_png(history: History, title: str) -> bytes:
+    """As :func:`curves`, for a notebook; of several seeds the mean."""
+    seeds_first = (
+        history if np.ndim(history.loss) == 2 else jax.tree.map(lambda part: np.mean(part, axis=0), history)
+    )
+    return pictures.as_png(_curves(seeds_first, title))
+
+
+def scatter(dataset: Dataset, outputs: np.ndarray) -> Any:
+    """A figure of a regression's predictions over the truth, a panel for each of up to four targets.
+
+    Args:
+      dataset: what it was tested on.
+      outputs: ``[examples, targets]``, in the order of ``dataset.test``.
+    """
+    targets: Any = dataset.schema.outputs
+    truth, predicted = (
+        np.asarray(in_units(np.asarray(values), targets)) for values in (dataset.test.labels, outputs)
+    )
+    shown = targets.names[:MAX_PANELS]
+    figure = pictures.new(4.5 * len(shown), 4.5)
+    for axes, name, x, y in zip(
+        figure.subplots(1, len(shown), squeeze=False)[0], shown, truth.T, predicted.T, strict=False
+    ):
+        ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+        axes.plot(ends, ends, color="0.6", linewidth=0.8)
+        axes.plot(x, y, ".", color="tab:blue", alpha=0.6)
+        axes.set(xlabel=f"{name}, in truth", ylabel=f"{name}, as predicted", aspect="equal")
+        axes.grid(alpha=0.3)
+    pictures.write_title(figure, f"{dataset.name}: {len(truth):,} test examples; on the line they are right")
+    return figure
+
+
+def _curves(history: History, title: str, test_loss: float | None = None) -> Any:
     figure = pictures.new(7.0, 4.0)
     axes = figure.subplots()
     loss = np.asarray(history.loss)
@@ -37,6 +77,9 @@ def curves(path: Path, history: History, title: str, test_loss: float | None = N
         )
         style = {"color": "tab:blue", "marker": "o", "markersize": marker_size}
         axes.plot(np.arange(epochs) + 0.5, loss.mean(axis=1), label="training, mean of each epoch", **style)
+    if history.validation is not None:
+        style = {"color": "tab:orange", "marker": "o", "markersize": marker_size}
+        axes.plot(np.arange(epochs) + 1, history.validation, label="validation, after each epoch", **style)
     if test_loss is not None:
         label = f"test, at the end: {test_loss:.3g}"
         axes.plot(epochs, test_loss, "D", color="black", clip_on=False, zorder=3, label=label)
@@ -45,10 +88,10 @@ def curves(path: Path, history: History, title: str, test_loss: float | None = N
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(0, max(epochs, 1)))
     axes.grid(alpha=0.3)
     pictures.write_title(figure, title)
-    pictures.save(figure, path)
+    return figure
 
 
-def predictions(path: Path, dataset: Dataset, probabilities: np.ndarray) -> None:
+def predictions(path: StrPath, dataset: Dataset, probabilities: np.ndarray) -> None:
     """Test images: two rows the network gets right, and up to three of its most confident mistakes.
 
     Args:
@@ -91,7 +134,7 @@ def _draw_predictions(
         )
         style = {"size": 9 if are_short else 7, "color": color, "ha": "center", "va": "bottom"}
         axes.text(x, bottom - IMAGE_SIZE - 0.03, words, **style)
-        image = data.as_picture(np.asarray(dataset.test.images[i]))
+        image = looks.as_picture(np.asarray(dataset.test.images[i]))
         height, width = IMAGE_SIZE * np.array(image.shape[:2]) / max(image.shape[:2])
         extent = (x - width / 2, x + width / 2, bottom, bottom - height)
         axes.imshow(image, cmap="gray_r", interpolation="nearest", extent=extent)
@@ -99,7 +142,7 @@ def _draw_predictions(
 
 
 def seen(
-    path: Path, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+    path: StrPath, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> None:
     """A user's picture, what the network sees of it, and the probabilities of the classes.
 
@@ -131,7 +174,7 @@ def seen(
 
 
 def bands(
-    path: Path,
+    path: StrPath,
     x: np.ndarray,
     curves: dict[str, Summary],
     labels: tuple[str, str],
@@ -160,7 +203,7 @@ def bands(
 
 
 def heat_map(
-    path: Path,
+    path: StrPath,
     values: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
@@ -197,7 +240,7 @@ def heat_map(
     pictures.save(figure, path)
 
 
-def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -> None:
+def ranking(path: StrPath, summaries: dict[str, Summary], label: str, title: str) -> None:
     """Means with confidence intervals, the best at the top.
 
     Args:
@@ -221,7 +264,7 @@ def ranking(path: Path, summaries: dict[str, Summary], label: str, title: str) -
     pictures.save(figure, path)
 
 
-def race(path: Path, rows: dict[str, dict[str, Any]], title: str) -> None:
+def race(path: StrPath, rows: dict[str, dict[str, Any]], title: str) -> None:
     """The seconds of every entrant of a race: of whole processes on the left, of one epoch on the right.
 
     Args:

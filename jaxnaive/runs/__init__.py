@@ -31,10 +31,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnaive.disk import checkpoints, files
+from jaxnaive.disk.files import StrPath
 from jaxnaive.runs import signals
 
 CONFIG, LOG, CHECKPOINTS, PARTS = "config.json", "metrics.jsonl", "checkpoints", "parts"
 LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
+VALIDATION = "validation_loss"  # in the log
 MAY_GROW = "epochs"  # what may be larger when a run is continued; all else has to be the same
 
 FORMAT = 1  # of the folder; checkpoints have a format of their own
@@ -56,7 +58,7 @@ class Saved(NamedTuple):
 
     epoch: int  # the last one
     log_bytes: int  # of the log, up to this epoch's end
-    losses: dict[int, float]  # means of the epochs whose checkpoints are there
+    losses: dict[int, float]  # of the epochs whose checkpoints are there: validation, or mean of training
 
 
 class Run:
@@ -139,12 +141,14 @@ class Run:
         self.stop_if_asked()
         return part
 
-    def save(self, state: Any, loss: Any) -> None:
+    def save(self, state: Any, loss: Any, validation_loss: float | None = None) -> None:
         """Log an epoch's losses and save the state after it; then stop, if a signal asked for it.
 
         Args:
           state: a pytree of arrays.
           loss: of each step; or one number.
+          validation_loss: after the epoch. The best checkpoint is that with the smallest one; without them,
+            that with the smallest mean of ``loss``.
 
         Raises:
           FloatingPointError: the loss or the state is not finite. The checkpoints before it are kept.
@@ -159,18 +163,16 @@ class Run:
         loss = np.ravel(np.asarray(loss))
         if not len(loss):
             raise ValueError("loss: got none, expected one or more")
-        _check_finite(state, loss, before.epoch, _path(self.folder, before.epoch))
+        last_good = f"; the last good checkpoint is {_path(self.folder, before.epoch)}"
+        check_finite(state, loss, before.epoch, last_good)
         _truncate(self.log, before)  # if an attempt before this one failed halfway
-        rows = (
-            {"epoch": before.epoch, "step": step, "loss": value} for step, value in enumerate(loss.tolist())
-        )
-        lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        lines = _lines(before.epoch, loss, validation_loss)
         files.append(self.log, lines)
-        mean = float(loss.mean())
+        rank = float(loss.mean()) if validation_loss is None else validation_loss
         after = Saved(
-            before.epoch + 1, before.log_bytes + len(lines), before.losses | {before.epoch + 1: mean}
+            before.epoch + 1, before.log_bytes + len(lines), before.losses | {before.epoch + 1: rank}
         )
-        self._checkpoint(state, after, mean)
+        self._checkpoint(state, after, rank)
         self._saved = _prune(self.folder, after)
         self.stop_if_asked()
 
@@ -181,6 +183,28 @@ class Run:
           ValueError: a line of it is damaged.
         """
         return stored_losses(self.folder, self.epoch)
+
+    def validation_losses(self) -> list[float]:
+        """The validation losses of all epochs so far, as the log has them; none, if there are none.
+
+        Raises:
+          ValueError: a line of it is damaged.
+        """
+        return stored_validation_losses(self.folder, self.epoch)
+
+    def best(self, state: Tree) -> Tree:
+        """The state of the best epoch that is saved.
+
+        Args:
+          state: of the same structure, shapes and dtypes; it is returned if nothing was saved.
+
+        Raises:
+          ValueError, OSError: the checkpoint is damaged, or cannot be read.
+        """
+        if self._saved is None or not self.epoch:
+            return state
+        losses = self._saved.losses
+        return checkpoints.load(_path(self.folder, min(losses, key=lambda epoch: losses[epoch])), state)[0]
 
     def stop_if_asked(self) -> None:
         """Raise :class:`Stopped` if SIGINT or SIGTERM came."""
@@ -227,7 +251,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) -> Iterator[Run]:
+def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None) -> Iterator[Run]:
     """A run in a folder, for this process alone until the block ends.
 
     Inside the block SIGINT and SIGTERM wait for the next :meth:`Run.save`, or the block's end, and then raise
@@ -247,6 +271,7 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
       BlockingIOError: another process is in the folder.
       OSError: the folder cannot be written to.
     """
+    folder = Path(folder).expanduser()
     settings = json.loads(json.dumps(config))  # lists for tuples, as they will be read back
     if resume:
         stored_config(folder)  # or there is none, and no folder is made
@@ -265,13 +290,14 @@ def open(folder: Path, config: Mapping[str, Any], resume: bool | None = None) ->
         run.stop_if_asked()  # now that signals do again what they did before, so that none falls between
 
 
-def stored_config(folder: Path) -> dict[str, Any]:
+def stored_config(folder: StrPath) -> dict[str, Any]:
     """The configuration of the run in a folder.
 
     Raises:
       RefusedError: there is no run.
       ValueError: its configuration is damaged, or the run is of a later format.
     """
+    folder = Path(folder).expanduser()
     path = folder / CONFIG
     if not path.is_file():
         raise RefusedError(f"{folder}: there is no run")
@@ -284,26 +310,29 @@ def stored_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def stored_losses(folder: Path, epochs: int) -> list[np.ndarray]:
+def stored_losses(folder: StrPath, epochs: int) -> list[np.ndarray]:
     """The losses of so many epochs, all that there are, as the log of the run in a folder has them.
 
     Raises:
       ValueError: a line of it is damaged.
       OSError: it cannot be read.
     """
-    log = folder / LOG
-    losses: list[list[float]] = [[] for _ in range(epochs)]
-    for number, line in enumerate(log.read_bytes().splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            losses[row["epoch"]].append(row["loss"])
-        except (ValueError, LookupError, TypeError) as error:
-            raise ValueError(f"{log}: line {number} is damaged ({error})") from error
-    return [np.array(values, np.float32) for values in losses]
+    return [np.array(values, np.float32) for values in _logged(Path(folder), epochs, "loss")]
 
 
-def new_folder(parent: Path, name: str) -> Path:
+def stored_validation_losses(folder: StrPath, epochs: int) -> list[float]:
+    """The validation losses of so many epochs, as the log of the run in a folder has them; or none.
+
+    Raises:
+      ValueError: a line of it is damaged.
+      OSError: it cannot be read.
+    """
+    return [value for values in _logged(Path(folder), epochs, VALIDATION) for value in values]
+
+
+def new_folder(parent: StrPath, name: str) -> Path:
     """Make ``name-1`` in a folder, or the first such one that is not there yet."""
+    parent = Path(parent)
     files.make_folder(parent)
     number = 1 + max(_numbers(parent, name), default=0)
     while True:
@@ -316,7 +345,7 @@ def new_folder(parent: Path, name: str) -> Path:
             return parent / f"{name}-{number}"
 
 
-def last_folder(parent: Path, is_wanted: Callable[[dict[str, Any]], bool], what: str) -> Path:
+def last_folder(parent: StrPath, is_wanted: Callable[[dict[str, Any]], bool], what: str) -> Path:
     """The run in a folder that was begun last, of those that are wanted.
 
     Args:
@@ -327,6 +356,7 @@ def last_folder(parent: Path, is_wanted: Callable[[dict[str, Any]], bool], what:
     Raises:
       RefusedError: there is none.
     """
+    parent = Path(parent)
     found = []
     for path in parent.glob(f"*/{CONFIG}"):
         try:
@@ -337,6 +367,33 @@ def last_folder(parent: Path, is_wanted: Callable[[dict[str, Any]], bool], what:
     if not found:
         raise RefusedError(f"{parent}: there is no run of {what}")
     return max(found)[1]
+
+
+def _lines(epoch: int, loss: np.ndarray, validation_loss: float | None) -> bytes:
+    """What the log gets of an epoch."""
+    rows: list[dict[str, Any]] = [
+        {"epoch": epoch, "step": step, "loss": value} for step, value in enumerate(loss.tolist())
+    ]
+    if validation_loss is not None:
+        rows.append({"epoch": epoch, VALIDATION: validation_loss})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def _logged(folder: Path, epochs: int, name: str) -> list[list[float]]:
+    """The values of a name in the log, for each epoch."""
+    log = folder / LOG
+    found: list[list[float]] = [[] for _ in range(epochs)]
+    for number, line in enumerate(log.read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            values = found[row["epoch"]]
+            if name in row:
+                values.append(row[name])
+            elif not {"loss", VALIDATION} & row.keys():
+                raise KeyError(name)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{log}: line {number} is damaged ({error})") from error
+    return found
 
 
 def _numbers(parent: Path, name: str) -> list[int]:
@@ -367,7 +424,8 @@ def _truncate(log: Path, saved: Saved) -> None:
         os.truncate(log, saved.log_bytes)
 
 
-def _check_finite(state: Any, loss: np.ndarray, epoch: int, last_good: Path) -> None:
+def check_finite(state: Any, loss: np.ndarray, epoch: int, last_good: str = "") -> None:
+    """Raise ``FloatingPointError`` if losses of an epoch, or the state after it, are not finite."""
     wrong = [
         f" ({name} has {np.size(leaf) - np.isfinite(leaf).sum():,} of {np.size(leaf):,})"
         for name, leaf in checkpoints.named_leaves(state)
@@ -378,8 +436,7 @@ def _check_finite(state: Any, loss: np.ndarray, epoch: int, last_good: Path) -> 
         return
     begin = f"the loss is not finite from step {steps[0]} of" if len(steps) else "values are not finite after"
     raise FloatingPointError(
-        f"{begin} epoch {epoch}{''.join(wrong[:1])}; the last good checkpoint is {last_good}; try a lower "
-        "learning rate"
+        f"{begin} epoch {epoch}{''.join(wrong[:1])}{last_good}; try a lower learning rate"
     )
 
 

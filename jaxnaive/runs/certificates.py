@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from jaxnaive.disk import checkpoints, files
+from jaxnaive.disk.files import StrPath
 from jaxnaive.training import Evaluation, History, Recipe, State, epoch_table
 
 CERTIFICATE, PARAMS = "certificate.json", "params.safetensors"
 KEYS = {"epochs", "times_scheduled", "evaluated", "non_finite", "compiles", "params"}
+PROBLEM = "did_not_learn"  # a key too, where it did not: what says so
 FORMER_KEY = "times_seen"  # what times_scheduled was called before; it was computed in the same way
 COMPILE = "/jax/core/compile/backend_compile_duration"  # also when the program comes out of the compile cache
 
@@ -60,13 +62,14 @@ def times_scheduled(key: Key[Array, ""], epochs: int, examples: int, recipe: Rec
 
 
 def certify(
-    folder: Path,
+    folder: StrPath,
     state: State,
     history: History,
     examples: int,
     test: Evaluation,
     recipe: Recipe,
     compiles: Counter[str],
+    problem: str = "",
 ) -> dict[str, Any]:
     """The certificate of a run.
 
@@ -78,6 +81,7 @@ def certify(
       test: on the test examples.
       recipe: of the run.
       compiles: by the names of the functions.
+      problem: what says that nothing was learned, if so.
     """
     values = [leaf for _, leaf in checkpoints.named_leaves((state.params, history.loss, test.logits))]
     return {
@@ -86,30 +90,30 @@ def certify(
         "evaluated": len(test.logits),
         "non_finite": sum(int(np.sum(~np.isfinite(value))) for value in values),
         "compiles": {name: compiles[name] for name in ("start", "train_epoch", "evaluate")},
-        "params": _described(folder),
-    }
+        "params": _described(Path(folder)),
+    } | ({PROBLEM: problem} if problem else {})
 
 
-def write(folder: Path, certificate: dict[str, Any]) -> None:
+def write(folder: StrPath, certificate: dict[str, Any]) -> None:
     """Put a certificate into the folder of its run."""
-    files.write_json(folder / CERTIFICATE, certificate)
+    files.write_json(Path(folder) / CERTIFICATE, certificate)
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def read(folder: StrPath) -> dict[str, Any] | None:
     """The certificate of a run that came to its end; ``None`` when there is none that can be read."""
     try:
-        certificate = dict(json.loads((folder / CERTIFICATE).read_text()))
+        certificate = dict(json.loads((Path(folder) / CERTIFICATE).read_text()))
         if FORMER_KEY in certificate:
             certificate["times_scheduled"] = certificate.pop(FORMER_KEY)
-        return certificate if certificate.keys() == KEYS else None
+        return certificate if certificate.keys() - {PROBLEM} == KEYS else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def holds(folder: Path, certificate: dict[str, Any]) -> bool:
+def holds(folder: StrPath, certificate: dict[str, Any]) -> bool:
     """Whether a run's parameters are, byte for byte, those of its certificate."""
     try:
-        return _described(folder) == certificate["params"]
+        return _described(Path(folder)) == certificate["params"]
     except OSError:
         return False
 
@@ -119,7 +123,7 @@ def _described(folder: Path) -> dict[str, Any]:
     return {"bytes": len(saved), "sha256": hashlib.sha256(saved).hexdigest()}
 
 
-def read_complete(folder: Path, epochs: int) -> dict[str, Any] | None:
+def read_complete(folder: StrPath, epochs: int) -> dict[str, Any] | None:
     """The certificate of a run that ended after so many epochs and has the certified parameters, or None."""
     certificate = read(folder)
     if certificate is None or certificate["epochs"] != epochs or not holds(folder, certificate):
@@ -127,13 +131,13 @@ def read_complete(folder: Path, epochs: int) -> dict[str, Any] | None:
     return certificate
 
 
-def remove(folder: Path) -> None:
+def remove(folder: StrPath) -> None:
     """Remove the certificate of a run that is continued."""
-    (folder / CERTIFICATE).unlink(missing_ok=True)
+    (Path(folder) / CERTIFICATE).unlink(missing_ok=True)
 
 
 def to_text(certificate: dict[str, Any]) -> str:
-    """The certificate in three lines."""
+    """The certificate in three lines, or four."""
     epochs = certificate["times_scheduled"]
     odd = [number for number, times in enumerate(epochs) if list(times) != ["1"]]
     scheduled = f"examples {epochs[odd[0]]} times in epoch {odd[0]}" if odd else "each example once an epoch"
@@ -144,4 +148,5 @@ def to_text(certificate: dict[str, Any]) -> str:
         f"counted: {certificate['evaluated']:,} evaluated, {certificate['non_finite']} values not finite, "
         f"compiled {compiles}\n"
         f"parameters: {params['bytes']:,} bytes, sha256 {params['sha256']}"
+        + (f"\n{certificate[PROBLEM]}" if PROBLEM in certificate else "")
     )

@@ -14,6 +14,7 @@ import jaxlib
 import numpy as np
 
 from jaxnaive.disk import files
+from jaxnaive.disk.files import StrPath
 
 TIMINGS = "timings.json"
 KEYS = {"epochs", "seconds", "versions", "device"}
@@ -46,7 +47,7 @@ def since_start() -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def add(folder: Path, epochs: tuple[int, int], clock: Clock) -> None:
+def add(folder: StrPath, epochs: tuple[int, int], clock: Clock) -> None:
     """Add what this process did to the timings of a run.
 
     They are no part of the certificate, because equal runs take unequal times.
@@ -58,13 +59,13 @@ def add(folder: Path, epochs: tuple[int, int], clock: Clock) -> None:
     """
     seconds = {name: round(seconds, 3) for name, seconds in clock.laps.items()}
     process = {"epochs": epochs, "seconds": seconds, "versions": versions(), "device": device()}
-    files.write_json(folder / TIMINGS, [*read(folder), process])
+    files.write_json(Path(folder) / TIMINGS, [*read(folder), process])
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
+def read(folder: StrPath) -> list[dict[str, Any]]:
     """What the processes that came to an end did in a run's folder; none, if it cannot be read."""
     try:
-        processes = [dict(process) for process in json.loads((folder / TIMINGS).read_text())]
+        processes = [dict(process) for process in json.loads((Path(folder) / TIMINGS).read_text())]
     except (OSError, ValueError, TypeError):
         return []
     return [process for process in processes if process.keys() == KEYS]

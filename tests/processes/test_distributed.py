@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 from processes.xla_flags import COMPILE_FAST, EIGHT_DEVICES
 
 from experiments import distributed
 from jaxnaive import data
+from jaxnaive.command.options import Reading
 from jaxnaive.disk import arrays
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "experiments" / "distributed.py"
 SMALL = ("--dataset", "digits", "--hidden", "8", "--batch-size", "64")
+OWN = Reading(label="-1", ignore=("a", "b"), size=(8, 6), test="others.npz")
 FOR_EVER = (*SMALL, "--epochs", "1000000")
 
 pytestmark = pytest.mark.xdist_group("distributed")  # one worker has the eight devices
@@ -194,7 +197,7 @@ def test_no_process_outlives_the_launcher(start, tmp_path, number):
         ({"processes": 0}, "processes: got 0, expected 1 or more"),
         ({"processes": 5}, "batch size: got 64, expected a multiple of 5"),
         ({"processes": 4}, "examples: got 1442, expected a multiple of 4"),
-        ({"batch_size": 2000}, "batch size: got 2000, expected 1 to 1442"),
+        ({"batch_size": 63}, "batch size: got 63, expected a multiple of 2, the number of shards"),
         ({"port": 70000}, "port: got 70000, which cannot be had"),
         ({"process_id": 1}, "process id: got 1, expected none without --coordinator"),
         ({"coordinator": "here", "process_id": 0}, "coordinator: got 'here', expected ADDRESS:PORT"),
@@ -208,6 +211,13 @@ def test_wrong_usage_is_refused_before_anything_starts(monkeypatch, tmp_path, en
     given = {"dataset": "digits", "batch_size": 64, "out": tmp_path} | options
     with pytest.raises(distributed.command.UsageError, match=re.escape(message)):
         distributed.main(distributed.Options(**given))
+
+
+@pytest.mark.parametrize("reading", [Reading(), OWN])
+def test_the_processes_get_the_options_of_the_launcher(reading):
+    there = {"coordinator": "here:1", "process_id": 1}
+    given = distributed.Options("own.npz", reading, hidden=(3, 4), learning_rate=1e-5, **there)
+    assert tyro.cli(distributed.Options, args=distributed.arguments(given)) == given
 
 
 def test_a_port_that_is_taken_is_refused():

@@ -19,6 +19,7 @@ import safetensors
 
 from experiments import export
 from jaxnaive import batches, command, job, layers, networks, runs
+from jaxnaive.data import schema
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.job import Job
 from jaxnaive.networks import exports
@@ -53,7 +54,7 @@ def finished(tmp_path_factory, digits):
     network = random_network(64, 32, 16, 10)
     settled = job.settle(replace(network.job, dataset="digits", epochs=0), "digits", 1442)
     out.mkdir()
-    files.write_json(out / runs.CONFIG, {"format": 1} | job.to_json(settled) | networks.config_of(digits))
+    files.write_json(out / runs.CONFIG, {"format": 1} | job.to_json(settled) | networks.describe(digits))
     checkpoints.save_params(out / certificates.PARAMS, network.params)
     content = (out / certificates.PARAMS).read_bytes()
     described = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -98,7 +99,7 @@ def test_the_printed_lines_make_the_same_logits_where_there_is_no_jaxnaive(
             np.testing.assert_allclose(logits, expected[:size], rtol=1e-6, atol=1e-5)
 
 
-def random_network(*sizes):
+def random_network(*sizes, known=None):
     rng = np.random.default_rng(0)
     params = tuple(
         {"w": rng.normal(size=(inputs, units)) / inputs**0.5, "b": rng.normal(size=units)}
@@ -106,9 +107,16 @@ def random_network(*sizes):
     )
     params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params)
     names = tuple(f"class {number}" for number in range(sizes[-1]))
-    return networks.Network(
-        Path("run"), Job("random", sizes[1:-1]), {}, layers.mlp(*sizes), params, sizes[:1], names, "00000000"
-    )
+    own = Job("random", sizes[1:-1])
+    known = known or schema.of_grey(sizes[:1], names)
+    return networks.Network(Path("run"), own, {}, layers.mlp(*sizes), params, known, "00000000")
+
+
+def regression(deviation=2.0, mean=10.0):
+    """A network with a number, a text of two categories, and two targets."""
+    age, town = schema.Column("age", 40.0, 8.0), schema.Column("town", categories=("Bonn", "Ulm"))
+    targets = schema.Targets(("price", "a\nb"), (mean, 0.0), (deviation, 1.0))
+    return random_network(3, 16, 2, known=schema.Schema(schema.Columns((age, town)), targets))
 
 
 def test_the_safetensors_are_a_state_of_torch_s_sequential(tmp_path):
@@ -159,6 +167,66 @@ def test_the_onnx_is_one_that_old_runtimes_read(sizes, nodes):
     assert json.loads(model.metadata_props[0].value)["class_names"] == ["class 0", "class 1"]
 
 
+def test_a_regression_is_exported_with_its_schema_and_gives_targets(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="what it writes is read by onnx")
+    network = regression()
+    (tmp_path / "file").write_bytes(exports.to_safetensors(network))
+    with safetensors.safe_open(tmp_path / "file", "np") as file:
+        about = json.loads(file.metadata()["about"])
+    assert schema.from_json(about["schema"]) == network.schema and about["class_names"] == []
+    assert "column after column of the schema: (number - mean) / deviation" in about["x"]
+    model = onnx.load_from_string(exports.to_onnx(network))
+    onnx.checker.check_model(model, full_check=True)
+    (output,) = model.graph.output
+    assert output.name == "targets" and output.type.tensor_type.shape.dim[1].dim_value == 2
+    assert json.loads(model.metadata_props[0].value) == about
+
+
+def test_the_printed_lines_give_targets_in_their_units(tmp_path, monkeypatch, capsys):
+    need("stablehlo")
+    network = regression()
+    monkeypatch.setattr(networks, "load", lambda path: network._replace(folder=None))
+    path = export.main(export.Options(tmp_path / "network.safetensors", "stablehlo"))
+    assert path == tmp_path / "export" / "model.stablehlo"
+    _, code = capsys.readouterr().out.split("\n\n")
+    ran: dict[str, Any] = {"x": np.eye(3, dtype=np.float32)}
+    exec(code, ran)
+    of_rows = [{"age": 48.0, "town": None}, {"age": 40.0, "town": "Bonn"}, {"age": 40.0, "town": "Ulm"}]
+    assert len(np.unique(ran["targets"][:, 0])) == 3
+    np.testing.assert_allclose(ran["targets"], network.predict(of_rows).values, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "described"),
+    [
+        (schema.Scale((5,)), "the 5 numbers of an example in a row; grey values divided by 255"),
+        (schema.Scale((5,), -1.0, 1.0), r"in a row; \(number - -1\) / 2"),
+        (schema.Scale((5,), 0.0, 1.0, is_range=False), "in a row; as they are"),
+    ],
+)
+def test_how_x_is_scaled_is_said(inputs, described):
+    known = schema.Schema(inputs, schema.Classes(("no", "yes")))
+    network = random_network(5, 2, known=known)
+    assert re.search(f"{described}$", exports.describe_x(network))
+    assert ("schema" in json.loads(exports._about(network))) == (not known.is_grey)
+
+
+@pytest.mark.parametrize("write", export.WRITERS.values())
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"config": {"own_model": True}},
+            "run: got a network with a model of one's own, expected",
+        ),
+        ({"seeds": 2}, "run: got 2 networks that differ by their seed, expected one"),
+    ],
+)
+def test_a_network_that_is_not_one_of_dense_layers_is_refused(write, change, message):
+    with pytest.raises(ValueError, match=message):
+        write(random_network(5, 2)._replace(**change))
+
+
 def refused(folder, error, message, to: Any = "safetensors", out=None):
     with pytest.raises(error, match=message):
         export.main(export.Options(folder, to, out))
@@ -186,7 +254,10 @@ def test_a_file_in_the_folder_s_place_is_refused(folder):
 
 @pytest.mark.parametrize(
     ("missing", "to", "message"),
-    [("onnx", "onnx", r"pip install -e '\.\[onnx\]'"), ("flatbuffers", "stablehlo", "'flatbuffers'")],
+    [
+        ("onnx", "onnx", r"python -m pip install -e '\.\[onnx\]'"),
+        ("flatbuffers", "stablehlo", "'flatbuffers'"),
+    ],
 )
 def test_a_missing_package_is_named_and_nothing_is_written(folder, monkeypatch, missing, to, message):
     for name in [name for name in sys.modules if name.startswith(("jax._src.export.serialization", missing))]:

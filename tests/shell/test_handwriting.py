@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image, ImageDraw
 from shell.strokes import PLAIN, strokes
 
 from experiments import predict
-from jaxnaive import command, networks, runs, training
-from jaxnaive.networks import handwriting
+from jaxnaive import command, data, networks, runs, training
+from jaxnaive.data import schema
+from jaxnaive.networks import fitting, handwriting
 
 
 def picture(digit="5", size=120, width=8, parts=None):
@@ -310,9 +312,39 @@ def test_predict_needs_pictures_and_a_run(here):
 
 
 def test_predict_asks_the_last_run_that_takes_such_pictures(here):
-    for name, shape in (("mnist-1", [28, 28]), ("mnist-2", [28, 28, 1]), ("digits-3", [8, 8])):
-        (here / "runs" / name).mkdir(parents=True)
-        config = {"format": 1, "experiment": "mnist", "image_shape": shape}
-        (here / "runs" / name / "config.json").write_text(json.dumps(config))
-    with pytest.raises(runs.RefusedError, match="runs/mnist-2: the run is not complete"):
-        predict.main(predict.Options((here,)))
+    names = ("0", "1")
+    grey = {"schema": schema.to_json(schema.Schema(schema.Scale((784,), 0, 1), schema.Classes(names)))}
+    as_they_are = schema.Scale((784,), 0, 1, is_range=False)
+    columns = schema.Columns((schema.Column("x", 0, 1),) * 784)
+    targets = schema.Targets(("y",), (0,), (1,))
+    others = [
+        {"image_shape": [8, 8]}, {"image_shape": [28, 28], "own_model": True},
+        *({"schema": schema.to_json(schema.Schema(inputs, outputs))} for inputs, outputs in (
+            (as_they_are, schema.Classes(names)), (columns, schema.Classes(names)),
+            (schema.Scale((28, 28)), targets),
+        )),
+    ]  # fmt: skip
+    for number, more in enumerate([{"image_shape": [28, 28]}, {"image_shape": [28, 28, 1]}, grey, *others]):
+        folder = here / "runs" / f"run-{number}"
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({"format": 1, "experiment": "mnist"} | more))
+        os.utime(folder / "config.json", (number, number))
+        last = min(number, 2)
+        with pytest.raises(runs.RefusedError, match=f"runs/run-{last}: the run is not complete"):
+            predict.main(predict.Options((here,)))
+
+
+def test_predict_asks_a_network_of_flat_pictures_of_any_range(here, mnist):
+    train, largest = mnist.train, 3
+    flat = train.images[:2000].reshape(-1, 784) / np.float32(255) * largest
+    own = data.from_arrays(flat, train.labels[:2000])
+    network = fitting.fit(own, hidden=(64,), epochs=8, out=here / "runs" / "own-1", progress=False)
+    network.save(here / "network.safetensors")
+    three = saved(here, Image.fromarray(picture("3")), "three.png")
+    (found,) = predict.main(predict.Options((three,)))
+    _, seen = predict.look(three)
+    asked: Any = network.predict(seen.reshape(1, 784) / np.float32(255) * largest)
+    assert asked.values == [3]
+    np.testing.assert_allclose(found, asked.probabilities[0], atol=1e-5)
+    (of_file,) = predict.main(predict.Options((three,), run=here / "network.safetensors"))
+    np.testing.assert_array_equal(of_file, found)

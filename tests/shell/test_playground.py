@@ -1,6 +1,7 @@
 """The drawing pad, in a browser without a screen: the network's own numbers, and digits by hand."""
 
 import base64
+import json
 from itertools import pairwise
 
 import jax.numpy as jnp
@@ -10,7 +11,8 @@ from shell.strokes import OTHER, PLAIN, SLANTED, strokes
 from shell.toys import screen
 
 from experiments import playground as experiment
-from jaxnaive import command, layers, networks, training
+from jaxnaive import command, layers, networks, runs, training
+from jaxnaive.data import schema
 from jaxnaive.job import Job
 from jaxnaive.networks import handwriting
 from jaxnaive.pages import playground
@@ -22,6 +24,7 @@ STYLES = {  # size, and corner, in the pad
     "other, small in a corner": (OTHER, 0.4, 0.55, 0.05),
 }
 RECOGNISED = 27  # of 30
+AS_THEY_ARE = schema.Schema(schema.Scale((784,), 0, 1, is_range=False), schema.Classes(tuple("0123456789")))
 CLEAR, UNDO, NORMALISED = "button:nth-of-type(1)", "button:nth-of-type(2)", ".checkbox input"
 
 
@@ -229,7 +232,8 @@ def made(tmp_path, *hidden, names=tuple("0123456789"), image_shape=(28, 28)):
         for pair in pairwise(sizes)
     )
     job = Job("made", hidden)
-    return networks.Network(tmp_path, job, {}, layers.mlp(*sizes), params, image_shape, names, "00000000")
+    known = schema.of_grey(image_shape, names)
+    return networks.Network(tmp_path, job, {}, layers.mlp(*sizes), params, known, "00000000")
 
 
 @pytest.mark.parametrize("hidden", [(), (40, 12, 9)])
@@ -271,3 +275,44 @@ def test_a_network_for_other_images_and_a_folder_as_page_are_refused(tmp_path, m
         experiment.main(experiment.Options(run=tmp_path, out=tmp_path))
     assert not list(tmp_path.iterdir())
     assert experiment.main(options) == tmp_path / "playground.html"
+
+
+def test_the_last_run_is_the_default_and_a_row_of_pixels_is_a_picture_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(runs.RefusedError, match="there is no run of digits of MNIST's size"):
+        experiment.main(experiment.Options())
+    monkeypatch.setattr(networks, "load", lambda folder: made(folder, 3, image_shape=(784,)))
+    folder = tmp_path / "runs" / "flat-1"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"experiment": "mnist", "image_shape": [784]}))
+    page = experiment.main(experiment.Options())
+    assert (
+        page.resolve() == folder / "playground.html"
+        and "The network of flat-1, 784-3-10," in page.read_text()
+    )
+
+
+def test_a_saved_network_has_its_page_beside_it(tmp_path, monkeypatch):
+    network = made(None, 3)
+    monkeypatch.setattr(networks, "load", lambda path: network)
+    page = experiment.main(experiment.Options(run=tmp_path / "network.safetensors"))
+    assert page == tmp_path / "playground.html" and "The network of made, 784-3-10," in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"config": {"own_model": True}},
+            "network: got a network with a model of one's own, expected one of",
+        ),
+        ({"seeds": 3}, "network: got 3 networks that differ by their seed, expected one"),
+        (
+            {"schema": AS_THEY_ARE},
+            "network: got a network that does not classify by grey values, expected one",
+        ),
+    ],
+)
+def test_a_network_that_the_page_cannot_be_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        playground.to_html(made(None, 3)._replace(**change))

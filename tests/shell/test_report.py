@@ -15,6 +15,7 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +29,15 @@ from sklearn.metrics import confusion_matrix
 
 from experiments import mnist as experiment
 from experiments import report as program
-from jaxnaive import command, data, networks, runs
+from jaxnaive import command, data, networks, runs, splits
+from jaxnaive.data import looks
+from jaxnaive.data.schema import Classes
 from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job, make_model
-from jaxnaive.pages import chart, data_urls, report, scores
+from jaxnaive.networks.fitting import fit
+from jaxnaive.pages import chart, report, scores
 from jaxnaive.pictures import plots
-from jaxnaive.runs import timings
+from jaxnaive.runs import certificates, timings
 
 pytestmark = pytest.mark.xdist_group("report")  # one worker makes the runs
 DASH = "\N{EN DASH}"
@@ -113,6 +117,11 @@ def variant(folder, other, factor, **changes):
     (other / "certificate.json").write_text(json.dumps(certificate))
 
 
+def named(network, names):
+    """A network with other class names."""
+    return network._replace(schema=network.schema._replace(outputs=Classes(names)))
+
+
 def untrained(folder, dataset, hidden):
     """The report on a network that knows nothing, with the files of another run."""
     shape, names = dataset.train.images.shape[1:], dataset.class_names
@@ -123,7 +132,7 @@ def untrained(folder, dataset, hidden):
     like = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32) / 10, like)
     network = trained._replace(
-        job=job, model=model, params=params, image_shape=shape, class_names=names, fingerprint="00000000"
+        job=job, model=model, params=params, schema=dataset.schema, fingerprint="00000000"
     )
     return report.gather(network, dataset)
 
@@ -272,10 +281,9 @@ def test_what_is_written_in_a_dataset_is_no_html(reports, digits):
     evil = "<script>alert('1')</script>"
     names = (evil, *network.class_names[1:])
     job = replace(network.job, dataset=f'"><img src="{evil}">')
-    test = scores.score(network._replace(class_names=names), digits)
-    changed = reports[0]._replace(
-        network=network._replace(class_names=names, job=job, folder=Path("<b>&")), test=test
-    )
+    network = named(network, names)
+    test = scores.score(network, digits)
+    changed = reports[0]._replace(network=network._replace(job=job, folder=Path("<b>&")), test=test)
     source = report.to_html([changed])
     page = Page(source)
     assert "<script" not in source and html.escape(evil, quote=False)[:11] in source
@@ -297,7 +305,7 @@ def test_without_its_dataset_it_says_so(reports, folders):
     [((8, 8), True), ((8, 6, 1), True), ((8, 8, 3), True), ((3, 8, 8), False), ((5,), False), ((), False)],
 )
 def test_what_is_a_picture(shape, expected):
-    assert data_urls.is_picture(shape) == expected
+    assert looks.is_picture(shape) == expected
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 3), (5,)])
@@ -320,7 +328,7 @@ def test_of_many_classes_the_confusions_are_listed(reports):
     confusion[3, 5], confusion[8, 2] = 4, 6
     confusion[0] = 0
     changed = reports[0]._replace(
-        network=reports[0].network._replace(class_names=names), test=scores.Score(0.5, confusion, [])
+        network=named(reports[0].network, names), test=scores.Score(0.5, confusion, [])
     )
     page = Page(report.to_html([changed]))
     assert page.row("class 8", "class 2") == ["6"] and page.row("class 3", "class 5") == ["4"]
@@ -329,9 +337,9 @@ def test_of_many_classes_the_confusions_are_listed(reports):
 
 
 def test_mnist_fits_into_three_megabytes_even_ten_times(folders, mnist):
-    small = mnist._replace(test=type(mnist.test)(*(array[:500] for array in mnist.test)))
+    small = replace(mnist, test=splits.select(mnist.test, slice(500)))
     one = untrained(folders[0], small, hidden=512)
-    assert len(one.units) == 64 and one.test is not None and len(one.test.mistakes) == 30
+    assert isinstance(one.test, scores.Score) and len(one.test.mistakes) == 30 and len(one.units) == 64
     assert len(report.to_html([one])) < 500_000
     networks = [one.network._replace(job=replace(one.network.job, seed=seed)) for seed in range(10)]
     many = report.to_html([one._replace(network=network) for network in networks])
@@ -430,7 +438,7 @@ def test_ticks_are_at_most_ten_epochs_besides_the_first(epochs, step):
 def test_runs_that_differ_by_their_seed_have_a_band(reports):
     source = report.to_html(reports[:2])
     page = Page(source)
-    accuracies = [one.test.accuracy for one in reports[:2]]
+    accuracies = [one.test.value for one in reports[:2]]
     mean, sd = statistics.mean(accuracies), statistics.stdev(accuracies)
     low, high = scipy.stats.t.interval(0.95, 1, mean, sd / 2**0.5)
     assert ["2", f"{mean:.4f} ± {sd:.4f}", f"{low:.4f} to {high:.4f}"] in page.rows
@@ -457,8 +465,8 @@ def test_runs_that_differ_by_more_are_curves_side_by_side_and_a_table(reports):
     ]  # fmt: skip
     assert page.row("run") == ["optimizer", "seed", "test accuracy", "test loss", "last training loss",
         "seconds of training"]  # fmt: skip
-    assert page.row("c")[:3] == ["sgd", "2", f"{reports[2].test.accuracy:.4f}"]
-    assert page.row("sgd", "1")[0] == f"{reports[2].test.accuracy:.4f}"
+    assert page.row("c")[:3] == ["sgd", "2", f"{reports[2].test.value:.4f}"]
+    assert page.row("sgd", "1")[0] == f"{reports[2].test.value:.4f}"
     assert "3 runs: 64-8-10 on digits" in page.text
     losses = [f"{one.loss[1].astype(np.float64).mean():.4f}" for one in reports]
     assert page.row("2", *losses) == []
@@ -567,3 +575,45 @@ def test_the_time_since_the_start_is_that_of_the_process():
     after = timings.since_start()
     assert before is not None and after is not None
     assert before == pytest.approx(began, abs=2) and after - before == pytest.approx(0.05, abs=0.04)
+
+
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory):
+    """A regression with validation, by the library; and how its network does."""
+    folder = tmp_path_factory.mktemp("regression") / "run"
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    dataset = data.load((x, 40 * x[:, 0] + 7))
+    network: Any = fit(dataset, hidden=(8,), epochs=4, batch_size=10, learning_rate=0.05, out=folder)
+    return report.gather(networks.load(folder), dataset), network.evaluate(dataset.test)
+
+
+def test_s92_a_regression_has_r2_a_picture_and_its_validation(regression):
+    one, measured = regression
+    assert one.test.value == pytest.approx(measured.r_squared, abs=1e-6) and one.test.examples == 20
+    assert one.validation.shape == (4, 1) and one.options["validation"] == 0.1
+    page = Page(report.to_html([one]))
+    assert "test R2" in page.text and "20 examples" in page.text
+    assert "Training loss and validation loss over epochs" in page.text
+    (figure,) = [at for tag, at in page.elements if at.get("alt") == "predictions over the truth"]
+    assert base64.b64decode(figure["src"].partition(",")[2]).startswith(b"\x89PNG")
+    assert "Confusion" not in page.text and "not as it should be" not in page.text
+
+
+def test_validation_losses_are_drawn_where_their_epochs_end(regression):
+    one, _ = regression
+    training, validation = report.curves_of(report.Group({}, [one]))
+    assert (training.name, validation.name, validation.after_epochs) == ("training", "validation", True)
+    made = chart.make([training, validation])
+    assert made is not None
+    _, drawn = made.curves
+    assert not drawn.steps and len(drawn.points) == 4
+    bins = len(made.readings)
+    ends = [(100 * (bins * epoch / 4 - 0.5)) / bins for epoch in range(1, 5)]
+    np.testing.assert_allclose([left for left, _ in drawn.points], ends)
+
+
+def test_a_run_that_did_not_learn_says_so_in_its_certificate(regression):
+    one, _ = regression
+    text = "it did not learn: all predictions are 3"
+    changed = one._replace(certificate=one.certificate | {certificates.PROBLEM: text})
+    assert Page(report.to_html([changed])).row("learned") == ["✗ not as it should be:", text]
