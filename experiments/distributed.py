@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +28,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import batches, command, data, layers, optimizers, parallel, training
+from jaxnaive.command import datasets
+from jaxnaive.command.options import DatasetName, Reading
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.job import check_at_least, check_seed
 from jaxnaive.layers import Params
@@ -45,8 +48,9 @@ LAUNCHED = "JAXNAIVE_LAUNCHED"  # set where the launcher holds the other end of 
 class Options:
     """Train a network over several processes, and compare with one."""
 
-    dataset: str | None = None
-    """by default mnist, or digits when mnist cannot be had; an .npz file is read whole by every process"""
+    dataset: DatasetName = None
+    reading: OmitArgPrefixes[Reading] = field(default_factory=Reading)
+    """how files of yours are read"""
     hidden: tuple[int, ...] = (512,)
     """units of the hidden layers, which are tanh"""
     epochs: int = 3
@@ -88,7 +92,7 @@ def main(options: Options) -> Result | None:
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    data.check_name(options.dataset)
+    data.check_name(options.dataset, **vars(options.reading))
     optimizers.check_learning_rate(options.learning_rate)
     for name, value, least in (
         ("epochs", options.epochs, 1),
@@ -149,7 +153,7 @@ def connect(options: Options) -> None:
 def train(options: Options) -> tuple[Params, data.Dataset, training.Recipe]:
     """The same parameters in every process."""
     mesh = parallel.mesh()
-    dataset = data.load(options.dataset, verify=False)
+    dataset = datasets.load_classes(options.dataset, vars(options.reading), verify=False)
     recipe = make_recipe(options, dataset, mesh.size)
     examples = parallel.shard(dataset.train, mesh)
     mine = sum(len(shard.data) for shard in jnp.asarray(examples.labels).addressable_shards)
@@ -174,7 +178,7 @@ def launch(options: Options) -> Result:
     """Train over processes of this machine, then in this process alone, and compare."""
     with command.usage():
         port = free_port(options.port)
-    dataset = data.load(options.dataset)
+    dataset = datasets.load_classes(options.dataset, vars(options.reading))
     options = replace(options, dataset=dataset.name if options.dataset is None else options.dataset)
     recipe = make_recipe(options, dataset, options.processes)
     print(
@@ -247,9 +251,12 @@ def describe(status: int, log: Path) -> str:
 
 def arguments(options: Options) -> list[str]:
     """Options as a command line has them."""
-    given = {name: value for name, value in asdict(options).items() if value is not None}
+    given = asdict(options)
+    given |= given.pop("reading")
     words = []
     for name, value in given.items():
+        if value is None:
+            continue
         words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else (value,))]
     return words
 

@@ -15,6 +15,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from jaxnaive import command, networks
+from jaxnaive.data.schema import Targets
 from jaxnaive.disk import files
 from jaxnaive.networks import exports
 
@@ -29,15 +30,15 @@ import safetensors.torch, torch
 from torch.nn import Linear, ReLU
 network = torch.nn.Sequential({modules})
 network.load_state_dict(safetensors.torch.load_file({path!r}))
-logits = network(torch.tensor(x)).detach().numpy()""",
+{outputs} = network(torch.tensor(x)).detach().numpy()""",
     "stablehlo": """\
 import jax, pathlib
 network = jax.export.deserialize(pathlib.Path({path!r}).read_bytes())
-logits = network.call(x)""",
+{outputs} = network.call(x)""",
     "onnx": """\
 import onnxruntime
 network = onnxruntime.InferenceSession({path!r})
-(logits,) = network.run(None, {{"x": x}})""",
+({outputs},) = network.run(None, {{"x": x}})""",
 }
 
 
@@ -46,7 +47,7 @@ class Options:
     """Write the network of a finished run as a file that runs without jaxnaive."""
 
     run: Positional[Path]
-    """folder of the run, such as runs/mnist-1"""
+    """folder of the run, such as runs/mnist-1, or a file that Network.save wrote"""
     to: Literal["safetensors", "stablehlo", "onnx"]
     """safetensors for PyTorch, stablehlo for JAX, onnx for onnxruntime and others"""
     out: Path | None = None
@@ -57,21 +58,31 @@ def main(options: Options) -> Path:
     """Returns the file."""
     network = networks.load(options.run)
     content = WRITERS[options.to](network)
-    path = (options.out or options.run / "export") / f"model.{options.to}"
+    folder = options.out or (network.folder or options.run.parent) / "export"
+    path = folder / f"model.{options.to}"
     with command.usage():
         files.make_folder(path.parent)
     files.write(path, content)
     print(f"saved {path}: {len(content):,} bytes\n")
     print(f"# x: {exports.describe_x(network)}")
     print(code(network, options.to, path))
+    if isinstance(network.schema.outputs, Targets):
+        print(in_units(network.schema.outputs))
     return path
 
 
 def code(network: networks.Network, to: str, path: Path) -> str:
-    """Lines that load an exported network and make logits of ``x``."""
+    """Lines that load an exported network and make logits, or a regression's targets, of ``x``."""
     sizes = [exports.features(network), *(layer["b"].size for layer in network.params)]
     modules = ", ReLU(), ".join(f"Linear({inputs}, {outputs})" for inputs, outputs in pairwise(sizes))
-    return CODE[to].format(modules=modules, path=str(path))
+    outputs = exports.name_of_outputs(network)
+    return CODE[to].format(modules=modules, path=str(path), outputs=outputs)
+
+
+def in_units(outputs: Targets) -> str:
+    """Lines that give a regression's targets their units."""
+    deviation, mean, names = map(list, (outputs.deviation, outputs.mean, outputs.names))
+    return f"import numpy\ntargets = numpy.asarray(targets) * {deviation} + {mean}  # {names}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run all lessons and write them as one page, in English and Chinese, with notebooks beside it.
 
-pip install -e '.[notes]'
+python -m pip install -e '.[notes]'
 python experiments/notes.py
 python experiments/notes.py --only backpropagation --language zh
 """
@@ -83,7 +83,9 @@ def read(name: str) -> Any:
     try:
         import jupytext
     except ImportError as error:
-        raise ImportError("the lessons as a page need more packages: pip install -e '.[notes]'") from error
+        raise ImportError(
+            "the lessons as a page need more packages: python -m pip install -e '.[notes]'"
+        ) from error
     return jupytext.read(FOLDER / f"{name}.py")
 
 

@@ -6,19 +6,22 @@ The learning rate of each optimizer is chosen on a validation split; the test se
 only. What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
-from jaxnaive import batches, command, data, ensembles, job, layers, runs, statistics, training
+from jaxnaive import command, data, ensembles, job, layers, runs, splits, statistics, training
 from jaxnaive.batches import Examples
-from jaxnaive.command.options import DatasetName, Out, Resume
+from jaxnaive.command import datasets
+from jaxnaive.command.options import DatasetName, Out, Reading, Resume
 from jaxnaive.disk import files
 from jaxnaive.job import check_at_least
+from jaxnaive.networks import chunks
 from jaxnaive.pictures import plots
 from jaxnaive.runs import sweeps
 
@@ -32,6 +35,8 @@ class Options:
     """Compare all optimizers with error bars."""
 
     dataset: DatasetName = None
+    reading: OmitArgPrefixes[Reading] = field(default_factory=Reading)
+    """how files of yours are read"""
     hidden: int = 64
     """units of the hidden layer"""
     epochs: int = 6
@@ -59,12 +64,13 @@ def main(options: Options) -> Result:
         check_at_least("hidden", options.hidden, 1)
         check_at_least("epochs", options.epochs, 1)
         check_at_least("seeds", options.seeds, 2)
-        data.check_name(options.dataset)
+        data.check_name(options.dataset, **vars(options.reading))
         files.make_folder(options.out or command.RUNS)
-    dataset = data.load(options.dataset)
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
+    dataset = datasets.load_classes(options.dataset, vars(options.reading))
+    about = datasets.describe(dataset, options.dataset)
+    with command.open_run(EXPERIMENT, options, about) as disk_run:
         rates = choose_rates(disk_run, options, dataset)
-        train, test = jax.device_put((dataset.train, dataset.test))
+        train, test = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
         finals = {
             name: sweep(disk_run, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
             for name, rate in rates.items()
@@ -103,7 +109,7 @@ def sweep(
 
 def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
     """The best learning rate of each optimizer: short runs with each, and a tenth of the training set."""
-    train, held_out = jax.device_put(batches.hold_out(dataset.train))
+    train, held_out = map(chunks.on_device, splits.hold_out(dataset.train))
     epochs = max(1, options.epochs // 2)
     accuracy = {}
     for name in job.OPTIMIZERS:

@@ -9,7 +9,6 @@ Each picture goes through MNIST's own normalisation first: without it most of th
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tyro.conf import Positional
@@ -31,7 +30,8 @@ class Options:
     images: Positional[tuple[Path, ...]]
     """PNG or JPEG files with a digit each, dark on light or light on dark, of any size"""
     run: Path | None = None
-    """folder of a finished run on images of MNIST's size; default: the last of those in runs"""
+    """folder of a finished run on images of MNIST's size, or a file that Network.save wrote; default: the
+    last such run in runs"""
     out: Path = Path("runs/predict")
     """folder for the figures, one a picture"""
 
@@ -42,7 +42,7 @@ def main(options: Options) -> list[np.ndarray]:
         if not options.images:
             raise ValueError("images: got none, expected one or more")
     network = networks.load(
-        options.run or runs.last_folder(command.RUNS, takes_digits, "digits of MNIST's size")
+        options.run or runs.last_folder(command.RUNS, networks.takes_digits, "digits of MNIST's size")
     )
     with command.usage():
         networks.check_takes_digits(network)
@@ -67,11 +67,6 @@ def main(options: Options) -> list[np.ndarray]:
     if errors:
         raise errors[-1]
     return found
-
-
-def takes_digits(config: dict[str, Any]) -> bool:
-    """Whether a run's configuration is that of a network for images of MNIST's size."""
-    return handwriting.has_size_of_mnist(config.get("image_shape", ()))
 
 
 def look(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ def main(options: Options) -> Path:
     """Returns where the page is."""
     with command.usage():
         check(options)
-    found = [networks.load(folder) for folder in options.runs]
+    found = [networks.load_run(folder) for folder in options.runs]
     first = options.runs[0]
     out = options.out or (first if len(found) == 1 else first.parent) / report.REPORT
     with command.usage():

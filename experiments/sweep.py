@@ -3,26 +3,42 @@
     python experiments/sweep.py
     python experiments/sweep.py --learning-rate 0.01 0.03 0.1 --optimizer sgd nesterov --seeds 16
     python experiments/sweep.py --optimizer momentum --decay 0 0.5 0.9 0.99 --dataset digits
+    python experiments/sweep.py --dataset iris.csv --label species
 
-Accuracies are on a validation split, the last tenth of the training examples; `--test` is for the end.
+Accuracies are on a validation split, a tenth of the training examples; `--test` is for the end.
 """
 
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
-from jaxnaive import batches, command, data, ensembles, job, layers, optimizers, runs, statistics, training
+from jaxnaive import (
+    batches,
+    command,
+    data,
+    ensembles,
+    job,
+    layers,
+    optimizers,
+    runs,
+    splits,
+    statistics,
+    training,
+)
 from jaxnaive.batches import Examples
-from jaxnaive.command.options import DatasetName, Out, Resume
+from jaxnaive.command import datasets
+from jaxnaive.command.options import DatasetName, Out, OwnFile, Resume
 from jaxnaive.disk import files
 from jaxnaive.job import check_at_least
+from jaxnaive.networks import chunks
 from jaxnaive.pictures import plots
 from jaxnaive.runs import sweeps
 
@@ -34,6 +50,8 @@ class Options:
     """Train a grid of networks as one program, and show how well each does."""
 
     dataset: DatasetName = None
+    reading: OmitArgPrefixes[OwnFile] = field(default_factory=OwnFile)
+    """how files of yours are read"""
     hidden: tuple[int, ...] = (32,)
     """units of the hidden layers"""
     optimizer: tuple[str, ...] = ("sgd", "nesterov")
@@ -67,15 +85,15 @@ def main(options: Options) -> dict[str, ensembles.Runs]:
     with command.usage():
         check(options)
         files.make_folder(options.out or command.RUNS)
-    dataset = data.load(options.dataset)
-    train, test = (dataset.train, dataset.test) if options.test else batches.hold_out(dataset.train)
-    train, test = jax.device_put((train, test))
+    dataset = datasets.load_classes(options.dataset, vars(options.reading))
+    train, test = (dataset.train, dataset.test) if options.test else splits.hold_out(dataset.train)
+    train, test = chunks.on_device(train), chunks.on_device(test)
     with command.usage():
-        batches.check_batch_size(options.batch_size, len(train.labels))
         plans = make_plans(options, dataset, train, test)
     kind = "test" if options.test else "validation"
     print(f"{dataset.name}: {len(train.labels):,} training, {len(test.labels):,} {kind} examples")
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as disk_run:
+    about = datasets.describe(dataset, options.dataset)
+    with command.open_run(EXPERIMENT, options, about) as disk_run:
         found = {}
         for name, plan in plans.items():
             count = len(plan.points) * options.seeds
@@ -108,7 +126,7 @@ def make_plans(
 
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
-    data.check_name(options.dataset)
+    data.check_name(options.dataset, **vars(options.reading))
     for units in options.hidden:
         check_at_least("hidden units", units, 1)
     check_at_least("seeds", options.seeds, 2)

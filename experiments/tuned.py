@@ -6,18 +6,21 @@ No augmentation, no dropout, no ensemble. Adam with weight decay (optax's), a on
 smoothing; found with the last 10,000 training images, then run with all 60,000. The test set is read once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import jax
 import optax
+from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import batches, command, data, job, layers, losses, statistics, training
 from jaxnaive.batches import Examples
-from jaxnaive.command.options import DatasetName, Out, Resume, Seeds
+from jaxnaive.command import datasets
+from jaxnaive.command.options import DatasetName, Out, Reading, Resume, Seeds
 from jaxnaive.disk import files
 from jaxnaive.job import check_at_least
+from jaxnaive.networks import chunks
 from jaxnaive.runs import sweeps
 
 EXPERIMENT = "tuned"
@@ -29,6 +32,8 @@ class Options:
     """Train the tuned network with several seeds, and test it."""
 
     dataset: DatasetName = None
+    reading: OmitArgPrefixes[Reading] = field(default_factory=Reading)
+    """how files of yours are read"""
     hidden: int = 512
     """units of the hidden layer"""
     epochs: int = 15
@@ -51,10 +56,10 @@ def main(options: Options) -> statistics.Summary:
     with command.usage():
         check_at_least("seeds", options.seeds, 2)
         check_at_least("epochs", options.epochs, 1)
-        data.check_name(options.dataset)
+        data.check_name(options.dataset, **vars(options.reading))
         files.make_folder(options.out or command.RUNS)
-    dataset = data.load(options.dataset)
-    examples = jax.device_put((dataset.train, dataset.test))
+    dataset = datasets.load_classes(options.dataset, vars(options.reading))
+    examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
     with command.usage():
         batches.check_batch_size(options.batch_size, len(dataset.train.labels))
         recipe = make_recipe(options, dataset)
@@ -64,13 +69,14 @@ def main(options: Options) -> statistics.Summary:
         return training.evaluate(params, test, recipe).accuracy
 
     keys = jax.random.split(jax.random.key(0), options.seeds)
-    with command.open_run(EXPERIMENT, options, {"fingerprint": data.fingerprint(dataset)}) as folder:
+    about = datasets.describe(dataset, options.dataset)
+    with command.open_run(EXPERIMENT, options, about) as folder:
         found = sweeps.sweep(folder, "seeds", run, keys, shared=examples)
     summary = statistics.summarise(found.results)
     print(f"{dataset.name}: test accuracy {summary.mean:.4f} +- {summary.sd:.4f}, {options.seeds} seeds")
     print(f"95 % interval of the mean {summary.low:.4f} to {summary.high:.4f}")
     as_promised = replace(options, dataset=None, out=None, resume=False) == Options()
-    if dataset.name == "mnist" and as_promised and summary.mean < TARGET:
+    if dataset.source["dataset"] == "mnist" and as_promised and summary.mean < TARGET:
         raise command.MissedError(f"test accuracy: got {summary.mean:.4f}, expected {TARGET} or more")
     return summary
 

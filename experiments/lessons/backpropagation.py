@@ -355,7 +355,7 @@ assert (into_relu[out_of_relu == 0] == 0).all()
 
 # %% tags=["S61"] alt="The loss of a hundred training steps with backpropagation by hand and with JAX's: the two curves lie on each other." alt_zh="分别用自己实现的反向传播和 JAX 的反向传播训练一百步的损失：两条曲线重合。"
 recipe = jn.training.Recipe(model, jn.optimizers.nesterov(0.1), cross_entropy)
-some, _ = jn.batches.split(dataset.train, 12_800)
+some, _ = jn.splits.split(dataset.train, 12_800)
 epochs = 100 // jn.batches.num_batches(len(some.labels), 128)
 curves = {}
 for name, value_and_grad in (("JAX", jax.value_and_grad), ("by hand", jn.backprop.value_and_grad)):

@@ -496,7 +496,7 @@ for function in (fit, right_fit):
     images, _ = function(right_train, train.labels, batch_size=32).next()
     print(f"{function.__name__}: asked for 32, got {len(images)}")
 assert len(images) == 32
-print("jaxnaive:", outcome(jn.batches.check_batch_size, len(train.labels) + 1, len(train.labels)))
+print("jaxnaive:", outcome(jn.batches.check_batch_size, 0, len(train.labels)))
 
 # %% [markdown] lang="en"
 # ### Nothing is shuffled
@@ -648,7 +648,7 @@ pictures.show(figure)
 # 测试时用的总是正确的测试图像。对 B12，两次训练都从比笔记大十倍的初始权重开始，这样 logits 相差很大。
 
 # %% tags=["B3", "B4", "B5", "B6", "B8", "B9", "B10", "B11", "B12"]
-some, _ = jn.batches.split(train, 10_000)
+some, _ = jn.splits.split(train, 10_000)
 epochs = max(2, round(2000 * classes / len(some.labels)))
 run = mistakes.correct(jax.random.key(0), some, classes, epochs, seeds=8)
 costs = mistakes.costs(run, test)

@@ -22,11 +22,12 @@ from jax.flatten_util import ravel_pytree
 
 import jaxnaive as jn
 from jaxnaive import pictures
-from jaxnaive.batches import Batch, split
+from jaxnaive.batches import Batch
 from jaxnaive.command import benchmark, compile_cache, step_costs
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.pages import toys
 from jaxnaive.pictures import plots
+from jaxnaive.splits import split
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 

@@ -11,8 +11,8 @@ With `--no-search` the compile caches are empty in the first of the `--rounds`. 
 - own recipe: the same, with hyperparameters that one search on a validation split finds for each entrant;
 - as the book: the same in Keras, with the hyperparameters of the book.
 
-The entrants are in `experiments/race/entrants`. They need `pip install -e '.[race]'`. An entrant whose
-packages are not installed is named and left out.
+The entrants are in `experiments/race/entrants`. They need
+`python -m pip install -e '.[race]'`. An entrant whose packages are not installed is named and left out.
 """
 
 import importlib.util
@@ -98,7 +98,8 @@ def available(names: Iterable[str]) -> list[str]:
     for name in dict.fromkeys(names):
         missing = [package for package in ENTRANTS[name].needs if importlib.util.find_spec(package) is None]
         if missing:
-            print(f"{name}: left out, {' and '.join(missing)} not installed (pip install -e '.[race]')")
+            lacks = " and ".join(missing)
+            print(f"{name}: left out, {lacks} not installed (python -m pip install -e '.[race]')")
         else:
             found.append(name)
     return found

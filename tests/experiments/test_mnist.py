@@ -20,9 +20,10 @@ from conftest import assert_trees_close
 
 from experiments import mnist
 from jaxnaive import batches, command, data, job, layers, optimizers, runs, training
-from jaxnaive.data import downloads
+from jaxnaive.data import downloads, rows
 from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job
+from jaxnaive.networks import chunks
 from jaxnaive.pictures import plots
 
 ROOT = Path(__file__).parent.parent.parent
@@ -124,10 +125,10 @@ def test_a_cached_run_imports_nothing_before_it_is_needed(main_job):
 
 
 def test_bad_data_end_the_process_with_1_and_one_line(tmp_path):
-    np.savez(tmp_path / "my.npz", images=np.zeros((20, 4)), labels=np.arange(20) % 2 + 0.5)
+    np.savez(tmp_path / "my.npz", images=np.zeros((20, 4)), labels=np.append(np.arange(19) % 2, np.nan))
     result = process(tmp_path, "--dataset", tmp_path / "my.npz", "--batch-size", 4, "--out", tmp_path / "out")
     assert result.returncode == 1
-    assert re.fullmatch(r"jaxnaive: error: labels: got float64.+\n", result.stderr), result.stderr
+    assert re.fullmatch(r"jaxnaive: error: labels: got 1 of 20 missing.+\n", result.stderr), result.stderr
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -170,7 +171,9 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(at_home, call, tmp_p
     [
         ("--batch-size 0", "batch size: got 0, expected 1 or more"),
         ("--label-smoothing 1", "label smoothing: got 1.0, expected at least 0 and less than 1"),
-        ("--dataset digits --batch-size 1443", "batch size: got 1443, expected 1 to 1442"),
+        ("--dataset digits --validation 1", "validation: got 1.0, expected at least 0 and less than 1"),
+        ("--dataset digits --patience 3", "patience: got 3 without validation, expected a fraction held out"),
+        ("--dataset digits --label digit", "label: got 'digit' for a dataset with a name, expected none"),
         ("--learning-rate 0", "learning rate: got 0.0, expected a positive, finite number"),
         ("--learning-rate nan", "learning rate: got nan"),
         ("--learning-rate much", "Error parsing --learning-rate: .*'much'"),
@@ -200,7 +203,7 @@ def test_bad_data_and_bad_folders_are_one_line_and_exit_1_or_2(call, tmp_path, b
     path, out = tmp_path / "my.npz", tmp_path / "out"
     if bad == "nan":
         images[3, 2] = np.nan
-    np.savez(path, images=images, labels=labels + 0.5 if bad == "labels" else labels)
+    np.savez(path, images=images, labels=np.append(labels[:-1], np.nan) if bad == "labels" else labels)
     if bad == "zip":
         path.write_bytes(path.read_bytes()[:100])
     elif bad == "missing":
@@ -209,7 +212,7 @@ def test_bad_data_and_bad_folders_are_one_line_and_exit_1_or_2(call, tmp_path, b
         out.write_text("in the way")
         out = out if bad == "file as folder" else out / "below"
     result = call("mnist.py", "--dataset", path, "--batch-size", 4, "--out", out)
-    assert result.code == (2 if bad.startswith("file") else 1)
+    assert result.code == (2 if bad == "missing" or bad.startswith("file") else 1)
     assert re.fullmatch(r"jaxnaive: error: .+\n", result.err), result.err
     assert not out.is_dir() or not list(out.iterdir())
 
@@ -232,8 +235,8 @@ def test_the_options_of_the_job_are_read_without_a_prefix(monkeypatch):
         "--out there --data-dir here --report"
     )
     monkeypatch.setattr(sys, "argv", ["mnist.py", *arguments.split()])
-    own = Job("fashion_mnist", (512, 256), "adam", 0.004, "linear", 0.15, "bfloat16", 2, 64, 7)
-    expected = mnist.Options(own, 0.5, data_dir=Path("here"), out=Path("there"), report=True)
+    own = Job("fashion_mnist", (512, 256), "adam", 0.004, "linear", 0.15, "bfloat16", 2, 64, 7, 0.5)
+    expected = mnist.Options(own, data_dir=Path("here"), out=Path("there"), report=True)
     assert command._parse(mnist.Options) == expected
 
 
@@ -241,10 +244,10 @@ def test_the_options_of_the_job_are_read_without_a_prefix(monkeypatch):
 
 
 def test_a_run_that_diverges_says_so(call, tmp_path):
-    np.savez(tmp_path / "huge.npz", images=1e30 * np.ones((10, 4)), labels=np.arange(10) % 2)
-    result = call(
-        "mnist.py", "--dataset", tmp_path / "huge.npz", "--batch-size", 4, "--out", tmp_path / "out"
-    )
+    huge = 1e30 * np.random.default_rng(0).random((10, 4))
+    np.savez(tmp_path / "huge.npz", images=huge, labels=np.arange(10) % 2)
+    more = ["--scaling", "none", "--optimizer", "sgd", "--batch-size", 4, "--out", tmp_path / "out"]
+    result = call("mnist.py", "--dataset", tmp_path / "huge.npz", *more)
     assert result.code == 1
     assert "jaxnaive: error: the loss is not finite from step" in result.err
 
@@ -269,8 +272,8 @@ def test_examples_of_any_shape_are_trained_on_and_drawn(tmp_path, monkeypatch, s
 @pytest.mark.optimise
 @pytest.mark.xdist_group("main job on digits")
 def test_with_bfloat16_products_it_learns_as_well_and_otherwise(no_pictures, main_job, tmp_path):
-    own = Job(dataset="digits", precision="bfloat16")
-    result = mnist.main(mnist.Options(job=own, stop_at_loss=0.03, out=tmp_path))
+    own = Job(dataset="digits", precision="bfloat16", stop_at_loss=0.03)
+    result = mnist.main(mnist.Options(job=own, out=tmp_path))
     exact = runs.stored_losses(main_job.folder, 117)
     assert 1e-6 < np.abs(exact[0] - result.history.loss[0]).max() < 0.1
     assert result.accuracy > 0.95
@@ -342,7 +345,7 @@ def test_an_optimizer_of_optax_is_followed(no_pictures, digits, tmp_path):
 @pytest.mark.optimise  # so that it takes the programs of the process out of the cache
 @pytest.mark.xdist_group("main job on digits")
 def test_s48_a_run_stops_at_the_loss_it_is_told(no_pictures, main_job, tmp_path):
-    result = mnist.main(mnist.Options(job=Job(dataset="digits"), stop_at_loss=0.5, out=tmp_path))
+    result = mnist.main(mnist.Options(job=Job(dataset="digits", stop_at_loss=0.5), out=tmp_path))
     means = np.asarray(result.history.loss).mean(axis=1)
     assert means[-1] < 0.5 and (means[:-1] >= 0.5).all() and len(means) < 50
     np.testing.assert_array_equal(result.history.loss, runs.stored_losses(main_job.folder, 117)[: len(means)])
@@ -350,8 +353,8 @@ def test_s48_a_run_stops_at_the_loss_it_is_told(no_pictures, main_job, tmp_path)
 
 def test_the_folder_of_a_run_is_called_as_its_dataset(no_pictures, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    parts = zip(("images", "labels"), digits.train, strict=True)
-    tests = zip(("test_images", "test_labels"), digits.test, strict=True)
+    parts = zip(("images", "labels"), digits.train[:2], strict=True)
+    tests = zip(("test_images", "test_labels"), digits.test[:2], strict=True)
     np.savez("mine.npz", **dict([*parts, *tests]))
     for dataset in ("digits", "digits", "mine.npz"):
         mnist.main(mnist.Options(job=Job(dataset=dataset, epochs=0, hidden=())))
@@ -437,3 +440,86 @@ def test_s96_rmsprop_as_in_the_book(mnist, epochs, tested, trained):
     assert training.evaluate(params, mnist.train, recipe).accuracy >= trained
     published = [0.2577, 0.1042, 0.0687, 0.0508, 0.0382]
     np.testing.assert_allclose(history.loss.mean(axis=1), published[:epochs], rtol=0.08)
+
+
+# --- your own data -----------------------------------------------------------------------------------
+
+
+def table(path, count=60):
+    """Two classes, of which the second has a fifth of the examples."""
+    rng = np.random.default_rng(0)
+    rows = ["height,town,kind"]
+    for n in range(count):
+        kind = n % 5 == 0
+        rows.append(
+            f"{rng.normal(170 + 30 * kind, 5):.1f},{'north' if n % 2 else 'south'},{'b' if kind else 'a'}"
+        )
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_a_table_is_trained_on_and_resumed_from_another_folder(no_pictures, call, tmp_path, monkeypatch):
+    path, out = table(tmp_path / "people.csv"), tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    options = ["--validation", 0.2, "--patience", 30, "--epochs", 8, "--out", out]
+    result = call("mnist.py", "--dataset", path.name, "--label", "kind", *options)
+    assert result.code == 0, result.err
+    for line in (
+        "people: 38 training, 10 validation, 12 test examples",
+        "labels: 2 classes: a, b",
+        "column town: 2 categories, one number each",
+        "accuracy of each class: a 1.00, b 1.00",
+    ):
+        assert line in result.out.splitlines(), result.out
+    monkeypatch.chdir("/")
+    more = call("mnist.py", "--resume", "--epochs", 10, "--out", out, "--report")
+    assert more.code == 0, more.err
+    assert len(runs.stored_validation_losses(out, 10)) == 10
+    assert json.loads((out / "config.json").read_text())["label"] == "kind"
+    assert "validation" in (out / "report.html").read_text()
+
+
+def test_what_did_not_learn_ends_in_one_line_and_exit_1_with_everything_saved(no_pictures, call, tmp_path):
+    options = ["--hidden", 16, "--epochs", 3, "--learning-rate", 20, "--out", tmp_path / "out"]
+    result = call("mnist.py", "--dataset", "digits", *options)
+    assert result.code == 1
+    assert re.search(r"^jaxnaive: error: it did not learn: .*; try a lower learning rate", result.err, re.M)
+    assert "did_not_learn" in json.loads((tmp_path / "out" / "certificate.json").read_text())
+    again = call("mnist.py", "--resume", "--out", tmp_path / "out")
+    assert again.code == 1 and "already complete" in again.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--label knid", "label: got 'knid', expected one of the columns .*; did you mean 'kind'?"),
+        ("--label kind --ignore hight", "ignore: got 'hight'"),
+        ("--label town --task regression", "labels: got <U5, expected numbers for a regression"),
+        ("--label kind --test nothing.csv", "dataset: got 'nothing.csv', which is neither"),
+        ("--label kind --size 8 8", r"size: got \(8, 8\) for .*, which holds no files of pictures"),
+        (
+            "",
+            r"label: got no label column; .* \(--label\), one of: 'height', 'town', 'kind'",
+        ),
+    ],
+)
+def test_a_table_that_is_asked_for_what_it_has_not_is_one_line(call, tmp_path, arguments, message):
+    path = table(tmp_path / "people.csv")
+    result = call("mnist.py", "--dataset", path, *arguments.split(), "--out", tmp_path / "out")
+    assert result.code == (1 if message.startswith("labels") else 2)
+    assert re.fullmatch(rf"jaxnaive: error: .*{message}.*\n", result.err), result.err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("memory", [2**40, 3000])
+def test_arrays_that_stay_on_disk_are_a_run_like_others(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr(rows, "LARGE", 0)
+    monkeypatch.setattr(chunks, "_default_memory", lambda: memory)
+    labels = np.arange(100) % 2
+    images = np.random.default_rng(0).integers(0, 200, (100, 6, 6)) + 50 * labels[:, None, None]
+    for name, array in (("X", images.astype(np.uint8)), ("y", labels)):
+        np.save(tmp_path / f"{name}.npy", array)
+    own = Job(dataset=str(tmp_path / "X.npy"), hidden=(8,), epochs=8, learning_rate=0.1, validation=0.1)
+    result = mnist.main(mnist.Options(job=own, out=tmp_path / "out", report=True))
+    assert result.accuracy > 0.8 and (tmp_path / "out" / "report.html").exists()
+    assert (tmp_path / "out" / "predictions.png").read_bytes().startswith(PNG)

@@ -91,5 +91,5 @@ def test_a_file_in_the_place_of_the_folder_is_refused_before_anything_runs(tmp_p
 def test_without_the_extra_it_says_what_to_install(lesson, tmp_path, monkeypatch):
     lesson("1")
     monkeypatch.setitem(sys.modules, "jupytext", None)
-    with pytest.raises(ImportError, match=r"pip install -e '\.\[notes\]'"):
+    with pytest.raises(ImportError, match=r"python -m pip install -e '\.\[notes\]'"):
         notes.main(notes.Options(only=("tensors",), out=tmp_path / "out"))

@@ -284,7 +284,9 @@ def test_a_race_of_two(small, folder, costs, capsys, monkeypatch):
     updates = -(-len(small.train_labels) // 128)
     assert result.gigaflops == 5 and result.fraction_of_limit == pytest.approx(updates * 0.004 / seconds)
     printed = capsys.readouterr().out
-    assert "Missing: left out, no_such_package not installed (pip install -e '.[race]')\n" in printed
+    assert (
+        "Missing: left out, no_such_package not installed (python -m pip install -e '.[race]')\n" in printed
+    )
     found = json.loads((folder / "race.json").read_text())
     assert list(found["entrants"]) == ["jaxnaive", "NumPy"]
     for name, row in found["entrants"].items():

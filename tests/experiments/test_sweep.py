@@ -4,10 +4,11 @@ import json
 import re
 
 import jax
+import numpy as np
 import pytest
 
 from experiments import sweep
-from jaxnaive import command
+from jaxnaive import command, data
 from jaxnaive.runs import sweeps
 
 
@@ -45,7 +46,7 @@ def test_s54_s88_any_grid_from_the_command_line(tmp_path, capsys):
         ({"optimizer": ("momentum",), "decay": (1.0,)}, "decay: got 1.0"),
         ({"seeds": 0}, "seeds: got 0"),
         ({"memory": 1000}, "memory: a run needs about"),
-        ({"batch_size": 10**6}, "batch size: got 1000000"),
+        ({"batch_size": 0}, "batch size: got 0"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused(tmp_path, changes, message):
@@ -63,6 +64,54 @@ def test_a_value_error_of_a_run_is_a_failure_and_not_wrong_usage(call, tmp_path,
     monkeypatch.setattr(sweeps.ensembles, "compiled", fail)
     result = call("sweep.py", *grid, "--out", tmp_path / "run")
     assert result.code == 1 and result.err == "jaxnaive: error: what a run says\n"
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with files of arrays: 60 examples in two classes, 20 others, and a regression."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(80, 4)), np.arange(80) % 2
+    x[:, 0] += 4 * y
+    np.savez(tmp_path / "own.npz", x=x[:60], y=np.array(["no", "yes"])[y[:60]])
+    np.savez(tmp_path / "others.npz", x=x[60:], y=np.array(["no", "yes"])[y[60:]])
+    np.savez(tmp_path / "quantity.npz", x=x, y=x.sum(axis=1))
+    return tmp_path
+
+
+GRID = ("--hidden", 4, "--optimizer", "sgd", "--learning-rate", 0.1, "--seeds", 2, "--batch-size", 1000)
+
+
+def test_a_grid_on_data_of_yours_goes_on_from_another_folder(call, own, monkeypatch):
+    monkeypatch.chdir(own)
+    done = call("sweep.py", *GRID, "--dataset", "own.npz", "--scaling", "columns", "--test", "--out", "run")
+    assert done.code == 0 and "own: 48 training, 12 test examples" in done.out, done
+    stored = json.loads((own / "run" / "config.json").read_text())
+    assert (stored["dataset"], stored["scaling"]) == (str(own / "own.npz"), "columns")
+    assert stored["test"] is True and "label" not in stored
+    (own / "elsewhere").mkdir()
+    monkeypatch.chdir(own / "elsewhere")
+    again = call("sweep.py", "--resume", "--out", own / "run")
+    assert again.code == 0 and "own: 48 training, 12 test examples" in again.out, again
+    other = call("sweep.py", "--resume", "--out", own / "run", "--scaling", "none")
+    assert other.code == 2 and "scaling" in other.err
+
+
+def test_the_test_examples_may_be_in_a_file_of_their_own(call, own, monkeypatch):
+    monkeypatch.chdir(own)
+    small = ("--hidden", 4, "--epochs", 1, "--seeds", 2, "--out", "run")
+    done = call("tuned.py", "--dataset", "own.npz", "--test", "others.npz", *small)
+    assert done.code == 0, done.err
+    stored = json.loads((own / "run" / "config.json").read_text())
+    assert (stored["dataset"], stored["test"]) == (str(own / "own.npz"), str(own / "others.npz"))
+    separate = data.load("own.npz", test="others.npz")
+    assert stored["fingerprint"] == data.fingerprint(separate) and len(separate.train.labels) == 60
+
+
+@pytest.mark.parametrize("script", ["sweep.py", "optimizers.py", "tuned.py", "distributed.py"])
+def test_a_regression_is_refused_where_accuracies_are_measured(call, own, script):
+    result = call(script, "--dataset", own / "quantity.npz", "--out", own / "run")
+    expected = "dataset: got a regression, expected classes; experiments/mnist.py trains one"
+    assert (result.code, result.out, result.err) == (2, "", f"jaxnaive: error: {expected}\n")
 
 
 @jax.numpy_dtype_promotion("standard")  # optax's adam raises a float to an integer
