@@ -392,8 +392,13 @@ def _values(column: Any) -> np.ndarray:
 def _matrix(table: Any, names: Sequence[str], what: str) -> np.ndarray:
     """Columns of numbers as one array ``[examples, columns]``."""
     _check_has(table, names, what)
-    array = np.column_stack([_values(table.column(name)) for name in names])
-    return as_numbers(array, what)
+    values = [_values(table.column(name)) for name in names]
+    for name, own in zip(names, values, strict=True):
+        if own.dtype == object or (own.dtype.kind == "f" and np.isnan(own).any()):
+            raise ValueError(
+                f"{what}: column {name}: got texts or missing values, expected numbers, as in training"
+            )
+    return as_numbers(np.column_stack(values), what)
 
 
 def _check_has(table: Any, names: Sequence[str], what: str) -> None:

@@ -215,7 +215,8 @@ def _split(encoded: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray
 def _of_arrays(arrays: Sequence[Any]) -> Raw:
     if all(isinstance(part, tuple) and len(part) == 2 for part in arrays):
         arrays = [array for part in arrays for array in part]
-    if len(arrays) == 4 and np.ndim(arrays[2]) == 1 < np.ndim(arrays[1]):
+    are_arrays = len(arrays) == 4 and not any(isinstance(part, str | os.PathLike) for part in arrays)
+    if are_arrays and inputs.as_array(arrays[2]).ndim == 1 < inputs.as_array(arrays[1]).ndim:
         raise ValueError("arrays: got (X, X_test, y, y_test), as it seems, expected (X, y, X_test, y_test)")
     raw = pair(*arrays[:2])
     return raw._replace(test=pair(*arrays[2:])) if len(arrays) == 4 else raw

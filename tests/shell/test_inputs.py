@@ -189,6 +189,14 @@ def test_pixels_are_known_by_their_names():
     assert schema.Schema(learned, schema.Classes(("a", "b"))).is_grey
 
 
+def test_a_column_of_pixels_that_lacks_one_is_named():
+    names = [f"pixel{place}" for place in range(4)]
+    learned, *_ = inputs.learn(pa.table(dict(zip(names, RNG.integers(0, 256, (4, 9)), strict=True))))
+    other = pa.table({name: [None if name == "pixel2" else 1] for name in names})
+    with pytest.raises(ValueError, match="images: column pixel2: got texts or missing values"):
+        inputs.encode(other, learned, "images")
+
+
 def test_infinity_and_missing_numbers_in_other_tables_are_not_silent(caplog):
     learned, *_ = inputs.learn(pa.table({"a": [1.0, 2.0, 3.0]}))
     with pytest.raises(ValueError, match="column a: got infinity"):

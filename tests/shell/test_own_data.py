@@ -342,6 +342,7 @@ def test_a_dataset_is_found_again_with_all_that_was_said_about_it(tmp_path, monk
         ("digits", {"weight": [1]}, ValueError, "weight: got .* for a dataset with a name"),
         ((*XY, np.arange(9), XY[1]), {}, ValueError, r"images: got shape \(9,\)"),
         ((XY[0], XY[0], XY[1], XY[1]), {}, ValueError, r"got \(X, X_test, y, y_test\), as it seems"),
+        ((*XY, [[1, 2], [3]], XY[1]), {}, ValueError, "inputs: got a ragged list"),
         (FRAME, {"label": []}, ValueError, "label: got no column"),
         (FRAME, {"label": 1.0}, ValueError, "label: got 1.0, expected a column's name or place"),
         (FRAME, {}, ValueError, "label: got 2 columns that may be it; .* one of: 'class', 'survived'"),
