@@ -4,7 +4,8 @@ Every file of this folder is core: pure functions, without files, network or ter
 it is where those live. In reading order:
 
 - what the book's chapter begins with: ``tensors``, ``operations``, ``geometry``;
-- a function as data, and backpropagation: ``graph``, ``jaxprs``, ``rules``, ``control_flow``, ``backprop``;
+- a function as data: ``graph``, ``jaxprs``; backpropagation: ``rules``, ``linear_rules``, ``control_flow``,
+  ``tangents``, ``walk``, ``backprop``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
 - what is kept to judge by, and numbers in the place of classes: ``splits``, ``regression``;
 - what a trained network does to the space that its inputs are in: ``manifold``;
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         jaxprs,
         job,
         layers,
+        linear_rules,
         losses,
         manifold,
         mistakes,
@@ -51,8 +53,10 @@ if TYPE_CHECKING:  # for editors and type checkers
         runs,
         splits,
         statistics,
+        tangents,
         tensors,
         training,
+        walk,
     )
     from jaxnaive.networks import load
     from jaxnaive.networks.fitting import fit

@@ -1,7 +1,7 @@
 """Reverse-mode rules of the primitives that have functions in them: calls, loops and branches.
 
 Each continues the walk inside its function, which is a graph among the operation's settings. By keyword a
-rule can ask for a setting; for ``wanted``, which operands to differentiate by; for ``apply``, the operation
+rule can ask for a setting; for ``wanted``, which operands to differentiate by; for ``node``, the operation
 itself; and for ``walk``.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 from jax import lax
 
 from jaxnaive.graph import Graph, evaluate, inputs_of, results_of
-from jaxnaive.rules import Rule, Walk, filled, zeros
+from jaxnaive.rules import Rule, Walk, filled, is_float, zeros
+from jaxnaive.tangents import by_tangents
 
 
 def _call(g, y, *operands, jaxpr, wanted, walk):
@@ -21,29 +22,13 @@ def _call(g, y, *operands, jaxpr, wanted, walk):
     return walk.back(jaxpr, operands, g, wanted)
 
 
-def _custom_jvp_call(g, y, *operands, apply, walk):
-    """The author says how ``y`` moves when the operands do: a linear function, which is walked backwards."""
-    is_float = [jnp.issubdtype(operand.dtype, jnp.floating) for operand in operands]
-    still = [np.zeros(operand.shape, jax.dtypes.float0) for operand in operands]
-
-    def motion(*moving):
-        moving = iter(moving)
-        tangents = [next(moving) if f else zero for f, zero in zip(is_float, still, strict=True)]
-        _, dy = jax.jvp(apply, operands, tuple(tangents))
-        return [part for part, one in zip(dy, g, strict=True) if one is not None]
-
-    floats = [jnp.zeros_like(operand) for operand, f in zip(operands, is_float, strict=True) if f]
-    cotangents = iter(walk.vjp(motion, *floats)[1]([one for one in g if one is not None]))
-    return [next(cotangents) if f else None for f in is_float]
-
-
-def _custom_vjp_call(g, y, *operands, apply):
+def _custom_vjp_call(g, y, *operands, node):
     """The function's author gives the rule itself."""
     of_outputs = tuple(
         np.zeros(part.shape, jax.dtypes.float0) if one is None else one
         for one, part in zip(filled(g, y), y, strict=True)
     )
-    of_operands = jax.vjp(apply, *operands)[1](of_outputs)
+    of_operands = jax.vjp(node.apply, *operands)[1](of_outputs)
     return [None if one.dtype == jax.dtypes.float0 else one for one in of_operands]
 
 
@@ -56,16 +41,13 @@ def _cond(g, y, index, *operands, branches, wanted, walk):
     return [None, *lax.switch(index, [back(branch) for branch in branches], operands, g)]
 
 
-def _scan(g, y, *operands, jaxpr, length, reverse, num_consts, num_carry, wanted, walk):
+def _scan(g, y, *operands, jaxpr, length, reverse, num_consts, num_carry, unroll, wanted, walk):
     """The walk through the steps from the last to the first, after running them again to keep the carries."""
     consts, carry, xs = _split(operands, num_consts, num_carry)
     of_carry, of_ys = list(g[:num_carry]), list(g[num_carry:])
     wanted = _with_carries(jaxpr, wanted, num_consts, num_carry, walk)
     moves = wanted[num_consts : num_consts + num_carry]
-    of_carry = [
-        zeros(part) if one is None and moving else one
-        for part, one, moving in zip(carry, of_carry, moves, strict=True)
-    ]
+    of_carry = [one if moving else None for one, moving in zip(filled(of_carry, carry), moves, strict=True)]
     of_consts = [zeros(c) if used else None for c, used in zip(consts, wanted[:num_consts], strict=True)]
 
     def forward(carry, x):
@@ -79,9 +61,9 @@ def _scan(g, y, *operands, jaxpr, length, reverse, num_consts, num_carry, wanted
         more_of_consts, of_carry, of_x = _split(new, num_consts, num_carry)
         return (jax.tree.map(jnp.add, of_consts, more_of_consts), of_carry), of_x
 
-    _, carries = lax.scan(forward, carry, xs, length, reverse)
+    _, carries = lax.scan(forward, carry, xs, length, reverse, unroll)
     (of_consts, of_carry), of_xs = lax.scan(
-        back, (of_consts, of_carry), (carries, xs, of_ys), length, not reverse
+        back, (of_consts, of_carry), (carries, xs, of_ys), length, not reverse, unroll
     )
     return [*of_consts, *of_carry, *of_xs]
 
@@ -95,27 +77,18 @@ def _with_carries(
         known, moving = list(wanted), walk.moving(step, wanted)
         for place, output in enumerate(step.outputs[:num_carry]):
             wanted[num_consts + place] |= output in moving
-    floats = [jnp.issubdtype(node.type.dtype, jnp.floating) for node in inputs_of(step)]
-    return [want and is_float for want, is_float in zip(wanted, floats, strict=True)]
+    return [want and is_float(node.type) for want, node in zip(wanted, inputs_of(step), strict=True)]
 
 
 def _split(items, first, second):
     return list(items[:first]), list(items[first : first + second]), list(items[first + second :])
 
 
-def _while(g, y, *operands):
-    raise NotImplementedError(
-        "while: how often it runs is known only afterwards, so its steps cannot be kept for the way back; "
-        "use lax.scan, or lax.fori_loop with fixed ends"
-    )
-
-
 RULES: dict[str, Rule] = {
     "jit": _call,
     "remat2": _call,
-    "custom_jvp_call": _custom_jvp_call,
+    "custom_jvp_call": by_tangents,
     "custom_vjp_call": _custom_vjp_call,
     "cond": _cond,
     "scan": _scan,
-    "while": _while,
 }

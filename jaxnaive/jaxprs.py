@@ -19,6 +19,7 @@ from jaxnaive.graph import Constant, Graph, Input, Node, Operation, Output, call
 
 CALLS = {"jit", "remat2", "custom_jvp_call", "custom_vjp_call"}  # the primitives that run a function, once
 JAXPRS = (Jaxpr, ClosedJaxpr)
+LIBRARIES = (jax.__file__.removesuffix("__init__.py"), __file__.removesuffix("jaxprs.py"))
 
 
 def is_plain_call(call: Operation) -> bool:
@@ -119,7 +120,16 @@ def _operation(
         settings,
         primitive.multiple_results,
         partial(_apply, primitive, primitive.get_bind_params(equation.params)),
+        partial(_line, equation.source_info.traceback),
     )
+
+
+def _line(traceback: Any) -> str:
+    """The innermost line of the program outside of JAX and of this package."""
+    for frame in traceback.frames if traceback else ():
+        if not frame.file_name.startswith(LIBRARIES):
+            return f"{frame.file_name}:{frame.line_num}, in {frame.function_name}"
+    return ""
 
 
 def _apply(primitive: Primitive, params: Mapping[str, Any], *operands: ArrayLike) -> tuple[Array, ...]:

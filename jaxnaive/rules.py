@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array
 
 from jaxnaive.graph import Graph, Output
+from jaxnaive.jaxprs import trace
 
 # rule(g, y, *operands, settings by name) -> for each operand its cotangent, or None. For a primitive that
 # returns a tuple, g and y are tuples, and g has None for an output that the result does not depend on.
@@ -27,9 +28,9 @@ Rule = Callable[..., Sequence[Any]]
 class Walk(NamedTuple):
     """The walk, for a rule that asks for it by the keyword ``walk`` to go on inside a function."""
 
-    back: Callable[..., list[Array | None]]  # graph, operands, g, wanted -> a cotangent for each operand
+    back: Callable[..., list[Any]]  # graph, operands, g, wanted -> a cotangent for each wanted operand
+    back_along_tangents: Callable[..., list[Any]]  # linear graph, g -> a cotangent for each input
     moving: Callable[[Graph, Sequence[bool]], set[Output]]  # the values that move with the wanted inputs
-    vjp: Callable[..., Any]  # as backprop.vjp
 
 
 # --- what several rules need -------------------------------------------------------------------------
@@ -42,9 +43,14 @@ def sum_over_repeats(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum([axis for axis, size in enumerate(shape) if g.shape[axis] != size], keepdims=True)
 
 
+def is_float(value: Any) -> bool:
+    """Whether a value or type has a gradient: real and complex floating-point numbers do."""
+    return jnp.issubdtype(jnp.result_type(value), jnp.inexact)
+
+
 def zeros(like: Any) -> Array | None:
     """The cotangent where there is no path; ``None`` for what is not a float."""
-    return jnp.zeros(like.shape, like.dtype) if jnp.issubdtype(like.dtype, jnp.floating) else None
+    return jnp.zeros(like.shape, like.dtype) if is_float(like) else None
 
 
 def filled(g: Sequence[Any], y: Sequence[Array]) -> list[Any]:
@@ -60,35 +66,17 @@ def flat(g, y, *operands):
 # --- rules of several lines --------------------------------------------------------------------------
 
 
-def _dot_general(g, y, a, b, *, dimension_numbers, precision, preferred_element_type):
-    """A matrix product is linear in each factor: ``dA = G B^T``, ``dB = A^T G``, over any dimensions."""
-    (sum_a, sum_b), (batch_a, batch_b) = dimension_numbers
-    free_a = [axis for axis in range(a.ndim) if axis not in (*sum_a, *batch_a)]
-    free_b = [axis for axis in range(b.ndim) if axis not in (*sum_b, *batch_b)]
-    batch_g, free_a_g, free_b_g = _consecutive(len(batch_a), len(free_a), len(free_b))  # the axes of g
-
-    def product(left, right, summed, batched):
-        return lax.dot_general(left, right, (summed, batched), precision, preferred_element_type)
-
-    da = product(g, b, (free_b_g, free_b), (batch_g, batch_b))  # [batch, free_a, summed in the order of b]
-    db = product(a, g, (free_a, free_a_g), (batch_a, batch_g))  # [batch, summed in the order of a, free_b]
-    of_a = [*batch_a, *free_a, *(axis for _, axis in sorted(zip(sum_b, sum_a, strict=True)))]
-    of_b = [*batch_b, *(axis for _, axis in sorted(zip(sum_a, sum_b, strict=True))), *free_b]
-    return [
-        da.transpose(np.argsort(of_a)).astype(a.dtype),
-        db.transpose(np.argsort(of_b)).astype(b.dtype),
-    ]
-
-
-def _consecutive(*lengths):
-    ends = np.cumsum(lengths)
-    return [list(range(end - length, end)) for length, end in zip(lengths, ends, strict=True)]
+def _abs(g, y, x):
+    """The sign; of a complex number the conjugate of its direction, and 0 at 0."""
+    if jnp.iscomplexobj(x):
+        return [lax.complex(g, jnp.zeros_like(g)) * lax.conj(x / jnp.where(y == 0, 1, y).astype(x.dtype))]
+    return [jnp.where(x >= 0, g, -g)]
 
 
 def _pow(g, y, a, b):
-    """``d a^b / da = b a^(b-1)`` and ``d a^b / db = a^b log a``, which is 0 at ``a = 0`` and not NaN."""
+    """``d a^b / da = b a^(b-1)`` and ``d a^b / db = a^b log a``, which are 0 for ``0^0``."""
     b = b.astype(y.dtype)  # it may be an integer
-    da = g * b * lax.pow(a, jnp.where(b == 0, 1, b - 1))
+    da = g * b * lax.pow(a, jnp.where((a == 0) & (b == 0), 1, b - 1))
     return [da, g * y * jnp.log(jnp.where(a == 0, 1, a))]
 
 
@@ -135,7 +123,7 @@ def _cumulative(combine):
         def running(x):
             return lax.associative_scan(combine, x, reverse=reverse, axis=axis)
 
-        return walk.vjp(running, x)[1](g)
+        return walk.back(trace(running, x), [x], [g], [True])
 
     return rule
 
@@ -150,6 +138,11 @@ def _tile(g, y, x, *, reps):
     """As for a broadcast, with the repetitions on axes of their own."""
     pairs = [size for pair in zip(reps, x.shape, strict=True) for size in pair]
     return [g.reshape(pairs).sum(range(0, 2 * x.ndim, 2))]
+
+
+def _convert_element_type(g, y, x):
+    """The same slope in the operand's dtype; of a real number, the real part."""
+    return [(g if jnp.iscomplexobj(x) or not jnp.iscomplexobj(g) else lax.real(g)).astype(x.dtype)]
 
 
 def _concatenate(g, y, *operands, dimension):
@@ -188,69 +181,6 @@ def _dynamic_update_slice(g, y, x, update, *starts):
     return [outside, lax.dynamic_slice(g, starts, update.shape), *(None for _ in starts)]
 
 
-def _gather(g, y, x, indices, *, dimension_numbers, indices_are_sorted, unique_indices, mode):
-    """What was taken twice gets both: the opposite of taking is adding."""
-    numbers = lax.ScatterDimensionNumbers(
-        update_window_dims=dimension_numbers.offset_dims,
-        inserted_window_dims=dimension_numbers.collapsed_slice_dims,
-        scatter_dims_to_operand_dims=dimension_numbers.start_index_map,
-        operand_batching_dims=dimension_numbers.operand_batching_dims,
-        scatter_indices_batching_dims=dimension_numbers.start_indices_batching_dims,
-    )
-    dx = lax.scatter_add(
-        jnp.zeros_like(x), indices, g, numbers,
-        indices_are_sorted=indices_are_sorted, unique_indices=unique_indices, mode=mode,
-    )  # fmt: skip
-    return [dx, None]
-
-
-def _taken(x, indices, updates, numbers, mode):
-    """What stands in ``x`` where a scatter puts its updates; 0 for those that fall outside."""
-    inserted = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
-    window = iter(updates.shape[axis] for axis in numbers.update_window_dims)
-    return lax.gather(
-        x,
-        indices,
-        lax.GatherDimensionNumbers(
-            offset_dims=numbers.update_window_dims,
-            collapsed_slice_dims=numbers.inserted_window_dims,
-            start_index_map=numbers.scatter_dims_to_operand_dims,
-            operand_batching_dims=numbers.operand_batching_dims,
-            start_indices_batching_dims=numbers.scatter_indices_batching_dims,
-        ),
-        [1 if axis in inserted else next(window) for axis in range(x.ndim)],
-        mode=mode,
-        fill_value=0,
-    )
-
-
-def _scatter_add(sign):
-    """The opposite of adding is taking; the operand is there all the same."""
-
-    def rule(g, y, x, indices, updates, *, dimension_numbers, mode):
-        return [g, None, sign * _taken(g, indices, updates, dimension_numbers, mode)]
-
-    return rule
-
-
-def _scatter(g, y, x, indices, updates, *, dimension_numbers, mode):
-    """The operand is not used where an update is; of two updates of one element the one that stays counts."""
-    zeros = jnp.zeros_like(updates)
-    outside = lax.scatter(g, indices, zeros, dimension_numbers, mode=mode)
-    number = jnp.arange(1, updates.size + 1).reshape(updates.shape)
-    stays = lax.scatter(jnp.zeros(x.shape, number.dtype), indices, number, dimension_numbers, mode=mode)
-    stays = _taken(stays, indices, updates, dimension_numbers, mode) == number
-    return [outside, None, jnp.where(stays, _taken(g, indices, updates, dimension_numbers, mode), 0)]
-
-
-def _scatter_mul(g, y, x, indices, updates, *, dimension_numbers, mode, unique_indices):
-    """A product is linear in each factor; but two updates of one element cannot be told apart afterwards."""
-    if not unique_indices:
-        raise NotImplementedError("scatter-mul: expected unique_indices=True, as jax.grad does")
-    dx = lax.scatter_mul(g, indices, updates, dimension_numbers, unique_indices=True, mode=mode)
-    return [dx, None, _taken(g * x, indices, updates, dimension_numbers, mode)]
-
-
 def _select_n(g, y, which, *cases):
     """The case that was selected gets all."""
     which = which.astype(jnp.int32)  # with two cases it is a bool
@@ -272,10 +202,18 @@ def _top_k(g, y, x, *, axis):
 
 # --- the table ---------------------------------------------------------------------------------------
 
+WITHOUT_EFFECT = {  # settings that no rule has to know: they say how, or what shapes and dtypes say too
+    "accuracy", "axis_size", "dtype", "fill_value", "indices_are_sorted", "is_stable", "k", "limit_indices",
+    "name", "new_dtype", "new_sizes", "shape", "sizes", "slice_sizes", "unique_indices", "weak_type",
+    # of calls
+    "ctx_mesh", "differentiated", "donated_invars", "in_layouts", "in_shardings", "out_layouts",
+    "out_shardings", "policy", "prevent_cse",
+}  # fmt: skip
+
 RULES: dict[str, Rule] = {
     # one number at a time
     "neg": lambda g, y, x: [-g],
-    "abs": lambda g, y, x: [jnp.where(x >= 0, g, -g)],
+    "abs": _abs,
     "square": lambda g, y, x: [g * 2 * x],
     "integer_pow": lambda g, _, x, *, y: [g * y * lax.integer_pow(x, y - 1) if y else jnp.zeros_like(x)],
     "sqrt": lambda g, y, x: [g / (2 * y)],
@@ -305,6 +243,12 @@ RULES: dict[str, Rule] = {
     "lgamma": lambda g, y, x: [g * lax.digamma(x)],
     "polygamma": lambda g, y, n, x: [None, g * lax.polygamma(n + 1, x)],
     "digamma": lambda g, y, x: [g * lax.polygamma(jnp.ones_like(x), x)],
+    "bessel_i0e": lambda g, y, x: [g * (lax.bessel_i1e(x) - jnp.sign(x) * y)],
+    # real and imaginary parts
+    "real": lambda g, y, x: [lax.complex(g, jnp.zeros_like(g))],
+    "imag": lambda g, y, x: [lax.complex(jnp.zeros_like(g), -g)],
+    "complex": lambda g, y, a, b: [lax.real(g), -lax.imag(g)],
+    "conj": lambda g, y, x, *, input_dtype: [lax.conj(g) if jnp.iscomplexobj(x) else lax.real(g)],
     # two or three numbers at a time
     "add": lambda g, y, a, b: [g, g],
     "add_any": lambda g, y, a, b: [g, g],
@@ -328,10 +272,9 @@ RULES: dict[str, Rule] = {
     "cummax": _cumulative(jnp.maximum),
     "cummin": _cumulative(jnp.minimum),
     "cumlogsumexp": _cumulative(jnp.logaddexp),
-    "dot_general": _dot_general,
     # shapes and types
     "reshape": lambda g, y, x: [g.reshape(x.shape)],
-    "squeeze": lambda g, y, x: [g.reshape(x.shape)],
+    "squeeze": lambda g, y, x, *, dimensions: [g.reshape(x.shape)],
     "transpose": lambda g, y, x, *, permutation: [g.transpose(np.argsort(permutation))],
     "rev": lambda g, y, x, *, dimensions: [lax.rev(g, dimensions)],
     "broadcast_in_dim": _broadcast_in_dim,
@@ -341,16 +284,11 @@ RULES: dict[str, Rule] = {
     "stack": lambda g, y, *operands, axis: jnp.unstack(g, axis=axis),
     "unstack": lambda g, y, x, *, axis: [jnp.stack(filled(g, y), axis)],
     "pad": _pad,
-    "convert_element_type": lambda g, y, x: [g.astype(x.dtype)],
+    "convert_element_type": _convert_element_type,
     # places
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
-    "gather": _gather,
-    "scatter": _scatter,
-    "scatter-add": _scatter_add(1),
-    "scatter-sub": _scatter_add(-1),
-    "scatter-mul": _scatter_mul,
     "sort": _sort,
     "top_k": _top_k,
     # nothing changes
@@ -360,7 +298,6 @@ RULES: dict[str, Rule] = {
         lax.reduce_precision(g, exponent_bits, mantissa_bits)
     ],
     "optimization_barrier": lambda g, y, *operands: g,
-    "device_put": lambda g, y, *operands: g,
     # flat, or said to be
     "sign": flat,
     "floor": flat,

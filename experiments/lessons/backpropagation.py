@@ -167,7 +167,7 @@ def is_opened(call):
 # %% tags=["S63"] alt="The graph of the book's example: x = 2 and w = 3 make 6, with b = 1 it is 7, and its distance to 4 is 3. In red on the edges back from the loss: 1 on the three edges from distance to b, 3 for x, 2 for w." alt_zh="书中例子的计算图：x = 2 与 w = 3 相乘得 6，加 b = 1 得 7，与 4 的距离是 3；从损失往回的每条边上用红字标着导数，到 b 为止都是 1，x 是 3，w 是 2。"
 book = trace(lambda x, w, b, y_true: distance(y_true, x * w + b), *numbers, opened=is_opened)
 book_values = jn.graph.evaluate(book, *numbers)
-found = jn.backprop.backward(book, book_values, [1.0])
+found = jn.walk.backward(book, book_values, [1.0])
 texts = diagrams.numbers(book, book_values, found.edges)
 pictures.show(diagrams.draw(book, texts, "value (grey), gradient (red)", to_the_right=True))
 
@@ -194,7 +194,7 @@ toys.play("graph", expression="abs(y_true - (x * w + b))", leaves={"x": 2, "w": 
 
 # %% tags=["S64"]
 for place, name in enumerate(("x", "w", "b", "y_true")):
-    for path in jn.backprop.paths(book, book_values, Output(place)):
+    for path in jn.walk.paths(book, book_values, Output(place)):
         way = " > ".join([name, *(book.nodes[node].name for node, _ in path.edges)])
         print(f"{way:28}{' * '.join(f'{slope:g}' for slope in path.slopes):>10} = {path.product:g}")
 
@@ -208,7 +208,7 @@ for place, name in enumerate(("x", "w", "b", "y_true")):
 
 # %% tags=["S64"]
 two_uses = trace(lambda x: x * x + x, 3.0)
-paths = jn.backprop.paths(two_uses, jn.graph.evaluate(two_uses, 3.0), Output(0))
+paths = jn.walk.paths(two_uses, jn.graph.evaluate(two_uses, 3.0), Output(0))
 products = [path.product for path in paths]
 print(" + ".join(f"{product:g}" for product in products), "=", f"{sum(products):g}")
 assert sum(products) == backward(two_uses, forward(two_uses, 3.0))[0] == 7
@@ -232,8 +232,8 @@ def deep(x):
 
 graph = trace(deep, 1.0)
 deep_values = jn.graph.evaluate(graph, 1.0)
-print(f"{len(jn.backprop.paths(graph, deep_values, Output(0))):,} paths,", end=" ")
-print(f"{len(jn.backprop.backward(graph, deep_values, [1.0]).edges)} edges")
+print(f"{len(jn.walk.paths(graph, deep_values, Output(0))):,} paths,", end=" ")
+print(f"{len(jn.walk.backward(graph, deep_values, [1.0]).edges)} edges")
 
 # %% [markdown] lang="en"
 # ## The network of the notes as a graph
@@ -325,7 +325,7 @@ assert jax.tree.structure(gradients) == jax.tree.structure(params)
 # %% tags=["S62", "S63"] alt="The graph of the network's loss with the mean and standard deviation of the values, in grey, and of the gradients, in red, on every edge." alt_zh="网络损失的计算图，每条边上用灰字写着值的均值与标准差，用红字写着梯度的均值与标准差。"
 leaves = jax.tree.leaves((*params, x, y))
 step_values = jn.graph.evaluate(network, *leaves)
-step = jn.backprop.backward(network, step_values, [jnp.ones([])])
+step = jn.walk.backward(network, step_values, [jnp.ones([])])
 title = "Mean ± deviation of the values (grey) and of the gradients (red)"
 pictures.show(diagrams.draw(network, diagrams.numbers(network, step_values, step.edges), title))
 

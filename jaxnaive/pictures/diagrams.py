@@ -93,7 +93,7 @@ def numbers(
     Args:
       graph: of a function.
       values: of its nodes, from :func:`jaxnaive.graph.evaluate`.
-      gradients: of its edges, from :func:`jaxnaive.backprop.backward`.
+      gradients: of its edges, from :func:`jaxnaive.walk.backward`.
     """
 
     def text(node: int, slot: int) -> EdgeText:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from conftest import assert_trees_close
 
-from jaxnaive import backprop, graph, jaxprs
+from jaxnaive import backprop, graph, jaxprs, walk
+from jaxnaive.rules import Rule
 
 Table = Mapping[str, tuple[Any, ...]]
 
@@ -102,7 +103,7 @@ def check(found: Derivatives | Exception) -> None:
 # --- with a broken rule ------------------------------------------------------------------------------
 
 
-def broken(rule: backprop.Rule, uses: list[str]) -> backprop.Rule:
+def broken(rule: Rule, uses: list[str]) -> Rule:
     """The rule, with all it returns 1 % too large; of a rule that returns nothing, one that returns ``g``."""
 
     @functools.wraps(rule)
@@ -132,7 +133,7 @@ def functions_by_primitive(table: Table) -> dict[str, list[str]]:
     return found
 
 
-def differentiate_with_broken(rules: backprop.Rules, table: Table) -> dict[str, Broken | Exception]:
+def differentiate_with_broken(rules: walk.Rules, table: Table) -> dict[str, Broken | Exception]:
     """For every rule, the derivatives of the first function of the table that uses it, with it broken."""
     found_in = {}
 

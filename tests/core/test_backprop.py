@@ -9,7 +9,7 @@ from conftest import assert_trees_close
 from core.derivatives import broken
 from jax import lax
 
-from jaxnaive import backprop, graph, jaxprs, layers, optimizers, training
+from jaxnaive import backprop, graph, jaxprs, layers, optimizers, training, walk
 from jaxnaive.batches import Batch
 
 # --- the book's and the notes' examples --------------------------------------------------------------
@@ -33,10 +33,10 @@ def test_s63_the_worked_example_of_the_book():
     example, values = traced_example(2.0, 3.0, 1.0, 4.0)
     named = {node.name: float(value) for node, (value,) in zip(example.nodes, values, strict=True)}
     assert named == {"x": 2, "w": 3, "b": 1, "y_true": 4, "mul": 6, "add": 7, "distance": 3}
-    gradients = backprop.backward(example, values, [jnp.ones([])])
+    gradients = walk.backward(example, values, [jnp.ones([])])
     name = [node.name for node in example.nodes]
-    w = backprop.paths(example, values, graph.Output(name.index("w")))
-    b = backprop.paths(example, values, graph.Output(name.index("b")))
+    w = walk.paths(example, values, graph.Output(name.index("w")))
+    b = walk.paths(example, values, graph.Output(name.index("b")))
     assert [list(map(float, path.slopes)) for path in w] == [[2, 1, 1]]  # x1 by w, x2 by x1, loss by x2
     assert [list(map(float, path.slopes)) for path in b] == [[1, 1]]  # x2 by b, loss by x2
     assert gradients.outputs[graph.Output(name.index("w"))] == 2
@@ -46,11 +46,11 @@ def test_s63_the_worked_example_of_the_book():
 def test_s63_a_call_kept_as_one_node_has_the_gradients_of_the_opened_one():
     arguments = (2.0, 3.0, 1.0, 4.0)
     as_one_node, values = traced_example(*arguments)
-    gradients = backprop.backward(as_one_node, values, [jnp.ones([])]).outputs
+    gradients = walk.backward(as_one_node, values, [jnp.ones([])]).outputs
     expected = jax.grad(worked_example, (0, 1, 2, 3))(*arguments)
     assert [gradients[graph.Output(place)] for place in range(4)] == list(expected)
-    rules = {"jit": broken(backprop.RULES["jit"], [])}
-    wrong = backprop.backward(as_one_node, values, [jnp.ones([])], rules=rules).outputs
+    rules = {"jit": broken(walk.RULES["jit"], [])}
+    wrong = walk.backward(as_one_node, values, [jnp.ones([])], rules=rules).outputs
     assert wrong[graph.Output(0)] != expected[0]
 
 
@@ -61,14 +61,14 @@ def test_s64_the_gradient_is_the_sum_over_paths_of_the_products_along_them():
 
     traced = jaxprs.trace(f, 3.0)
     values = graph.evaluate(traced, 3.0)
-    paths = backprop.paths(traced, values, graph.Output(0))
+    paths = walk.paths(traced, values, graph.Output(0))
     assert len(paths) == 7  # x to y by 3 paths, y to the result by 2; and x itself
     for path in paths:
         np.testing.assert_allclose(path.product, np.prod(np.array(path.slopes)), rtol=1e-6)
     y, dy = 12.0, 7.0
     total = sum(path.product for path in paths)
     np.testing.assert_allclose(total, dy * (np.sin(y) + y * np.cos(y)) + 1, rtol=1e-5)
-    gradients = backprop.backward(traced, values, [jnp.ones([])])
+    gradients = walk.backward(traced, values, [jnp.ones([])])
     into_x = [
         one for (place, slot), one in gradients.edges.items() if traced.nodes[place].operands[slot].node == 0
     ]
@@ -77,7 +77,7 @@ def test_s64_the_gradient_is_the_sum_over_paths_of_the_products_along_them():
 
 def test_s64_two_paths_of_one_variable_make_seven():
     square = jaxprs.trace(lambda x: x * x + x, 3.0)
-    paths = backprop.paths(square, graph.evaluate(square, 3.0), graph.Output(0))
+    paths = walk.paths(square, graph.evaluate(square, 3.0), graph.Output(0))
     assert sorted(float(path.product) for path in paths) == [1, 3, 3]
     assert backprop.grad(lambda x: x * x + x)(3.0) == 7
 
@@ -85,7 +85,7 @@ def test_s64_two_paths_of_one_variable_make_seven():
 def test_s64_paths_are_of_single_numbers():
     traced = jaxprs.trace(lambda x: (x * x).sum(), jnp.ones(3))
     with pytest.raises(ValueError, match="expected a single number"):
-        backprop.paths(traced, graph.evaluate(traced, jnp.ones(3)), graph.Output(0))
+        walk.paths(traced, graph.evaluate(traced, jnp.ones(3)), graph.Output(0))
 
 
 def test_s65_derivatives_known_by_heart():
@@ -191,12 +191,13 @@ def test_integers_where_they_are_allowed():
     ("function", "argument", "error", "message"),
     [
         (jnp.sin, 3, TypeError, r"got int32 of shape \(\)"),
-        (jnp.sin, 1j, TypeError, "got complex64"),
+        (jnp.sin, 1j, TypeError, "returned complex64 .* holomorphic=True"),
         (jnp.sin, np.ones(3), TypeError, r"returned float32 of shape \(3,\)"),
         (lambda x: (x > 0).any(), np.ones(3), TypeError, "returned bool"),
-        (lambda x: jnp.abs(jnp.fft.fft(x)).sum(), np.ones(4), NotImplementedError, "got complex64"),
-        (lambda x: jnp.linalg.qr(x)[0].sum(), np.eye(2), NotImplementedError, "has no rule; give it one"),
-        (lambda x: lax.while_loop(lambda y: y < 9, jnp.square, x), 2.0, NotImplementedError, "use lax.scan"),
+        (lambda x: lax.nextafter(x, 9.0), 2.0, NotImplementedError, "'nextafter' in .*test_b.*rules="),
+        (lambda x: x.at[0].apply(jnp.sin).sum(), np.ones(3), NotImplementedError, "'scatter' in .*test_b"),
+        (lambda x: jax.pure_callback(np.sin, x, x), 2.0, ValueError, "'pure_callback' in .*test_b"),
+        (lambda x: lax.while_loop(lambda y: y < 9, jnp.square, x), 2.0, ValueError, "'while' in .*lax.scan"),
     ],
 )  # fmt: skip
 def test_what_it_does_not_do_it_says(function, argument, error, message):
@@ -213,10 +214,12 @@ def test_arguments_that_are_not_there_are_refused():
         backprop.grad(lambda x: [x, x], has_aux=True)(1.0)
     with pytest.raises(TypeError, match="the function returned NoneType, expected one"):
         backprop.grad(lambda x: None)(1.0)
-    with pytest.raises(ValueError, match=r"gradient by the result: got shape \(\), expected \(3,\)"):
+    with pytest.raises(ValueError, match=r"gradient by the result: got float32 of shape \(\), .* \(3,\)"):
         backprop.vjp(jnp.sin, jnp.ones(3))[1](jnp.ones([]))
-    with pytest.raises(NotImplementedError, match="holomorphic: got True"):
-        backprop.grad(jnp.sin, holomorphic=True)
+    with pytest.raises(TypeError, match=r"holomorphic: got float32 of shape \(\), expected complex"):
+        backprop.grad(jnp.sin, holomorphic=True)(1.0)
+    with pytest.raises(TypeError, match=r"returned float32 of shape .* complex number, as it is said"):
+        backprop.grad(jnp.abs, holomorphic=True)(1j)
 
 
 # --- rules of the user -------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ def test_a_users_rule_belongs_to_one_call_of_grad():
     compiled = [jax.jit(backprop.grad(jnp.sin, rules=rules)) for rules in (None, SEVEN)]
     for _ in range(2):  # the second time without a trace
         np.testing.assert_allclose([f(0.5) for f in compiled], [np.cos(0.5), 7], rtol=1e-6)
-    assert "sin" in backprop.RULES and backprop.RULES["sin"] is not SEVEN["sin"]
+    assert "sin" in walk.RULES and walk.RULES["sin"] is not SEVEN["sin"]
 
 
 def test_a_users_rule_is_not_that_of_the_gradient_of_the_gradient():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnaive import backprop, graph, jaxprs, layers, optimizers, pictures, training
+from jaxnaive import graph, jaxprs, layers, optimizers, pictures, training, walk
 from jaxnaive.batches import Batch
 from jaxnaive.pictures import diagrams, layout
 
@@ -107,6 +107,6 @@ def test_a_function_that_does_nothing_can_be_drawn(tmp_path):
 def test_the_numbers_on_the_edges_are_the_values_and_the_gradients():
     traced = jaxprs.trace(lambda x, w: x * w + jnp.ones(2).sum(), 2.0, 3.0)
     values = graph.evaluate(traced, 2.0, 3.0)
-    text = diagrams.numbers(traced, values, backprop.backward(traced, values, [1.0]).edges)
+    text = diagrams.numbers(traced, values, walk.backward(traced, values, [1.0]).edges)
     place = [node.name for node in traced.nodes].index("mul")
     assert [text(place, slot) for slot in (0, 1)] == [("2", "3"), ("3", "2")]

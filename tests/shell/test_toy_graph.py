@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnaive import backprop, graph, operations
+from jaxnaive import backprop, graph, operations, walk
 from jaxnaive.graph import Output
 from jaxnaive.jaxprs import trace
 
@@ -78,7 +78,7 @@ def test_s64_every_path_has_the_product_of_its_slopes(toy, x64, expression):
     traced = trace(as_function(expression, leaves), *args)
     values = graph.evaluate(traced, *args)
     for place, theirs in enumerate(found):
-        ours = [float(path.product) for path in backprop.paths(traced, values, Output(place))]
+        ours = [float(path.product) for path in walk.paths(traced, values, Output(place))]
         np.testing.assert_allclose(sorted(product for _, product in theirs), sorted(ours), rtol=1e-12)
         for slopes, product in theirs:
             assert product == pytest.approx(np.prod(slopes))
