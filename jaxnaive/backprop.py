@@ -18,10 +18,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import PyTree
 
-from jaxnaive.graph import Graph, Output, Values, evaluate, inputs_of, results_of
+from jaxnaive.graph import Graph, Output, Values, inputs_of, results_of
 from jaxnaive.jaxprs import trace
 from jaxnaive.rules import is_float
-from jaxnaive.walk import Rules, backward, values_at_zero
+from jaxnaive.walk import Rules, backward, forward, values_at_zero
 
 
 def value_and_grad(
@@ -137,7 +137,7 @@ def vjp(
         if rules:
             raise
         return _vjp_of_taken_branches(function, *args, has_aux=has_aux)
-    values = evaluate(graph, *jax.tree.leaves(args))
+    values = forward(graph, *jax.tree.leaves(args), rules=rules)
     result = graph.structure.unflatten(results_of(graph, values))
     value, *rest = result if has_aux else (result,)
     back = functools.partial(_back, graph, rules)
@@ -210,7 +210,10 @@ def _gradient_by(type_: Any, gradient: Any) -> Any:
 def _cotangent(g: Any, type_: Any) -> Any:
     if g is None or not is_float(type_):
         return None
-    given = jax.typeof(g)
+    try:
+        given = jax.typeof(g)
+    except TypeError:
+        raise ValueError(f"gradient by the result: got {type(g).__name__}, expected an array") from None
     if given.shape != type_.shape or not (given.dtype == type_.dtype or given.weak_type):
         raise ValueError(
             f"gradient by the result: got {given.dtype} of shape {given.shape}, "

@@ -76,15 +76,23 @@ class Graph(NamedTuple):
     structure: Any  # how the leaves make up what the function returns; a jax.tree_util.PyTreeDef
 
 
-Values = Sequence[tuple[Array, ...]]  # for each node, its outputs
+Values = Sequence[tuple[Any, ...]]  # for each node, its outputs, and after them what is kept with them
 
 
-def evaluate(graph: Graph, *leaves: ArrayLike) -> Values:
+def evaluate(
+    graph: Graph,
+    *leaves: ArrayLike | None,
+    known: Mapping[int, tuple[Array, ...]] | None = None,
+    apply: Callable[[Operation, tuple[Array, ...]], tuple[Any, ...]] | None = None,
+) -> Values:
     """Run the graph forwards, keeping every value.
 
     Args:
       graph: of a function.
       leaves: of the function's arguments, in their order.
+      known: by the place of a node its outputs, which are not computed again.
+      apply: from an operation and its operands to its outputs, and after them whatever is to be kept with
+        them; by default what the operation does.
 
     Returns:
       The outputs of every node.
@@ -98,15 +106,18 @@ def evaluate(graph: Graph, *leaves: ArrayLike) -> Values:
     """
     if len(leaves) != len(inputs_of(graph)):
         raise ValueError(f"evaluate: got {len(leaves)} leaves, expected {len(inputs_of(graph))}")
-    values: list[tuple[Array, ...]] = []
-    remaining = iter(leaves)
-    for node in graph.nodes:
-        if isinstance(node, Input):
-            values.append((jnp.asarray(next(remaining)),))
+    values: list[tuple[Any, ...]] = []
+    known = known or {}
+    for place, node in enumerate(graph.nodes):
+        if place in known:
+            values.append(known[place])
+        elif isinstance(node, Input):
+            values.append((jnp.asarray(leaves[place]),))
         elif isinstance(node, Constant):
             values.append((jnp.asarray(node.value),))
         else:
-            values.append(node.apply(*operands_of(node, values)))
+            operands = operands_of(node, values)
+            values.append(apply(node, operands) if apply else node.apply(*operands))
     return values
 
 

@@ -172,7 +172,9 @@ def _unwrapped(jaxpr: Any) -> Any:
 
 
 def _type(atom: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype)
+    return jax.ShapeDtypeStruct(
+        getattr(atom.aval, "shape", ()), getattr(atom.aval, "dtype", bool)
+    )  # or a token
 
 
 def _without_dead_code(graph: Graph) -> Graph:

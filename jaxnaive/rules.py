@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
-from jaxnaive.graph import Graph, Output
+from jaxnaive.graph import Graph, Output, Values
 from jaxnaive.jaxprs import trace
 
 # rule(g, y, *operands, settings by name) -> for each operand its cotangent, or None. For a primitive that
@@ -28,8 +28,10 @@ Rule = Callable[..., Sequence[Any]]
 class Walk(NamedTuple):
     """The walk, for a rule that asks for it by the keyword ``walk`` to go on inside a function."""
 
-    back: Callable[..., list[Any]]  # graph, operands, g, wanted -> a cotangent for each wanted operand
-    back_along_tangents: Callable[..., list[Any]]  # linear graph, g -> a cotangent for each input
+    forward: Callable[..., Values]  # graph, *operands -> its values
+    apply: Callable[..., tuple[Any, ...]]  # node, operands -> its outputs, and what is kept with them
+    back: Callable[..., list[Any]]  # graph, values, g, wanted -> for each input its cotangent, or None
+    back_along_tangents: Callable[..., list[Any]]  # linear graph, g -> the same
     moving: Callable[[Graph, Sequence[bool]], set[Output]]  # the values that move with the wanted inputs
 
 
@@ -53,8 +55,8 @@ def zeros(like: Any) -> Array | None:
     return jnp.zeros(like.shape, like.dtype) if is_float(like) else None
 
 
-def filled(g: Sequence[Any], y: Sequence[Array]) -> list[Any]:
-    """``g`` with zeros for the outputs that the result does not depend on, for rules that need them all."""
+def filled(g: Sequence[Any], y: Sequence[Any]) -> list[Any]:
+    """``g`` with zeros for the values that the result does not depend on, for rules that need them all."""
     return [zeros(part) if one is None else one for one, part in zip(g, y, strict=True)]
 
 
@@ -123,7 +125,8 @@ def _cumulative(combine):
         def running(x):
             return lax.associative_scan(combine, x, reverse=reverse, axis=axis)
 
-        return walk.back(trace(running, x), [x], [g], [True])
+        graph = trace(running, x)
+        return walk.back(graph, walk.forward(graph, x), [g], [True])
 
     return rule
 

@@ -17,7 +17,6 @@ from jaxtyping import Array
 
 from jaxnaive import control_flow, linear_rules, rules, tangents
 from jaxnaive.graph import (
-    Constant,
     Graph,
     Input,
     Operation,
@@ -28,7 +27,7 @@ from jaxnaive.graph import (
     operands_of,
     type_of,
 )
-from jaxnaive.rules import Rule, Walk, flat, is_float, sum_over_repeats, zeros
+from jaxnaive.rules import Rule, Walk, flat, is_float, sum_over_repeats
 
 Rules = Mapping[str, Rule]  # by the primitive's name, as jaxprs.trace shows it
 RULES: Rules = rules.RULES | linear_rules.RULES | control_flow.RULES
@@ -94,18 +93,19 @@ def backward(
     return Gradients(cotangents, edges)
 
 
+def forward(graph: Graph, *leaves: Any, rules: Rules | None = None) -> Values:
+    """The values of a graph, and with those of a loop what its rule wants for the way back."""
+    return evaluate(graph, *leaves, apply=functools.partial(_apply, How(rules or {}, linear=False)))
+
+
 def values_at_zero(graph: Graph) -> Values:
     """The values of a linear graph where its inputs are 0. What moves with them is 0, and is not computed."""
-    moving = _moving(graph, None, How({}, linear=True))
-    values: list[tuple[Array, ...]] = []
-    for place, node in enumerate(graph.nodes):
-        if isinstance(node, Constant):
-            values.append((jnp.asarray(node.value),))
-        elif isinstance(node, Input) or any(Output(place, i) in moving for i in range(len(node.types))):
-            values.append(tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in node.types))
-        else:
-            values.append(node.apply(*operands_of(node, values)))
-    return values
+    moving = {output.node for output in _moving(graph, None, How({}, linear=True))}
+    still = {
+        place: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[place].types)
+        for place in {*moving, *range(len(inputs_of(graph)))}
+    }
+    return evaluate(graph, *[None] * len(inputs_of(graph)), known=still)
 
 
 # --- paths -------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _ways(
 def _through(
     node: Operation,
     g: Sequence[Array | None],
-    y: tuple[Array, ...],
+    y: tuple[Any, ...],
     operands: tuple[Array, ...],
     uses: Sequence[bool],
     how: How,
@@ -181,6 +181,8 @@ def _through(
     asked = _keywords(rule)
     if not known.keys() >= {*asked}:
         raise TypeError(f"rule of {node.primitive!r}: asks for {asked}, settings are {list(node.settings)}")
+    if node.primitive in how.own:
+        y = y[: len(node.types)]  # what is kept with them is for the rule of the table
     first = (tuple(g), y) if node.returns_many else (g[0], y[0])
     found = rule(*first, *operands, **{name: known[name] for name in asked})
     if not isinstance(found, Sequence) or len(found) != len(node.operands):
@@ -221,31 +223,31 @@ def _keywords(rule: Rule) -> list[str]:
 def _walk(how: How) -> Walk:
     """This walk, for the rules of functions: they go on inside with the same rules."""
     return Walk(
+        forward=functools.partial(forward, rules=how.own),
+        apply=functools.partial(_apply, how),
         back=functools.partial(_back, how),
         back_along_tangents=functools.partial(_back_along_tangents, how._replace(linear=True)),
         moving=lambda graph, wanted: _moving(graph, wanted, how),
     )
 
 
+def _apply(how: How, node: Operation, operands: tuple[Array, ...]) -> tuple[Any, ...]:
+    if node.primitive not in control_flow.KEEPING:
+        return node.apply(*operands)
+    keep = control_flow.KEEPING[node.primitive]
+    known = {**node.settings, "walk": _walk(how)}
+    return keep(*operands, **{name: known[name] for name in _keywords(keep)})
+
+
 def _back(
-    how: How,
-    graph: Graph,
-    operands: Sequence[Array],
-    g: Sequence[Array | None],
-    wanted: Sequence[bool],
+    how: How, graph: Graph, values: Values, g: Sequence[Array | None], wanted: Sequence[bool]
 ) -> list[Array | None]:
-    gradients = backward(graph, evaluate(graph, *operands), g, wanted, *how)
-    return [
-        gradients.outputs.get(Output(place), zeros(node.type)) if want else None
-        for place, (node, want) in enumerate(zip(inputs_of(graph), wanted, strict=True))
-    ]
+    gradients = backward(graph, values, g, wanted, *how)
+    return [gradients.outputs.get(Output(place)) for place in range(len(wanted))]
 
 
 def _back_along_tangents(how: How, graph: Graph, g: Sequence[Array | None]) -> list[Array | None]:
-    gradients = backward(graph, values_at_zero(graph), g, None, *how)
-    return [
-        gradients.outputs.get(Output(place), zeros(node.type)) for place, node in enumerate(inputs_of(graph))
-    ]
+    return _back(how, graph, values_at_zero(graph), g, [True] * len(inputs_of(graph)))
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output]:
