@@ -19,10 +19,8 @@ def _call(g, y, *operands, jaxpr, wanted, walk):
     return walk.back(jaxpr, walk.forward(jaxpr, *operands), g, wanted)
 
 
-def _remat(g, y, *operands, jaxpr, prevent_cse, policy, node, wanted, walk):
+def _remat(g, y, *operands, jaxpr, prevent_cse, wanted, walk):
     """The walk through the function, run again; behind a barrier, so that its values need not be kept."""
-    if policy is not None:  # what is kept all the same is JAX's business
-        return by_tangents(g, y, *operands, node=node, wanted=wanted, walk=walk)
     if prevent_cse:
         operands, g = lax.optimization_barrier((operands, g))
     return walk.back(jaxpr, walk.forward(jaxpr, *operands), g, wanted)

@@ -18,6 +18,14 @@ from jaxtyping import Array, PyTree
 from jaxnaive.graph import Constant, Graph, Input, Node, Operation, Output, called, inputs_of, type_of
 
 CALLS = {"jit", "remat2", "custom_jvp_call", "custom_vjp_call"}  # the primitives that run a function, once
+REFS = {
+    "new_ref",
+    "empty_ref",
+    "get",
+    "swap",
+    "addupdate",
+    "run_state",
+}  # what makes, reads and writes jax.Ref
 JAXPRS = (Jaxpr, ClosedJaxpr)
 LIBRARIES = (jax.__file__.removesuffix("__init__.py"), __file__.removesuffix("jaxprs.py"))
 
@@ -42,6 +50,9 @@ def trace(
 
     Returns:
       The graph, with dead code removed (so ``jax.debug.print`` is not in it).
+
+    Raises:
+      NotImplementedError: the function writes into a ``jax.Ref``.
 
     >>> from jaxnaive.graph import to_text
     >>> print(to_text(trace(lambda x: x * x + x, 3.0)))
@@ -109,6 +120,12 @@ def _operation(
     equation: JaxprEqn, operands: tuple[Output, ...], opened: Callable[[Operation], bool]
 ) -> Operation:
     primitive = equation.primitive
+    if primitive.name in REFS:
+        where = f" in {line}" if (line := _line(equation.source_info.traceback)) else ""
+        raise NotImplementedError(
+            f"{primitive.name!r}{where}: a graph has no place for values that are overwritten, as those in a "
+            "jax.Ref are; use x.at[index].set(value), or what a scan carries"
+        )
     settings = {name: _setting(value, opened) for name, value in equation.params.items()}
     if primitive.name == "scan":
         settings |= _scan_settings(settings["jaxpr"], equation)

@@ -105,17 +105,21 @@ def _reduce_extremum(g, y, x, *, axes):
     return [jnp.expand_dims(g / chosen.sum(axes), axes) * chosen]
 
 
-def _reduce_prod(g, y, x, *, axes):
-    """Each element's slope is the product of all the others: those on its left times those on its right."""
-    if 0 in x.shape:
-        return [jnp.zeros_like(x)]
-    kept = [axis for axis in range(x.ndim) if axis not in axes]
-    moved = x.transpose(*kept, *axes)
-    flat = moved.reshape(*y.shape, -1)
-    ones = jnp.ones((*y.shape, 1), x.dtype)
-    left = jnp.concatenate([ones, jnp.cumprod(flat, axis=-1)[..., :-1]], axis=-1)
-    right = jnp.concatenate([lax.cumprod(flat, flat.ndim - 1, reverse=True)[..., 1:], ones], axis=-1)
-    return [(g[..., None] * left * right).reshape(moved.shape).transpose(np.argsort((*kept, *axes)))]
+def _reduce_prod(g, y, x, *, axes, walk):
+    """By the products of pairs, of pairs of these, and so on: nothing is divided, so 0 is like any other."""
+
+    def product(x):
+        kept = [axis for axis in range(x.ndim) if axis not in axes]
+        count = math.prod(x.shape[axis] for axis in axes)
+        factors = x.transpose(*axes, *kept).reshape(count, *y.shape)
+        while len(factors) > 1:
+            half = (len(factors) + 1) // 2
+            ones = jnp.ones((2 * half - len(factors), *y.shape), x.dtype)
+            factors = factors[:half] * jnp.concatenate([factors[half:], ones])
+        return factors[0] if count else jnp.ones_like(y)
+
+    graph = trace(product, x)
+    return walk.back(graph, walk.forward(graph, x), [g], [True])
 
 
 def _cumulative(combine):
@@ -210,7 +214,7 @@ WITHOUT_EFFECT = {  # settings that no rule has to know: they say how, or what s
     "name", "new_dtype", "new_sizes", "shape", "sizes", "slice_sizes", "unique_indices", "weak_type",
     # of calls
     "ctx_mesh", "differentiated", "donated_invars", "in_layouts", "in_shardings", "out_layouts",
-    "out_shardings", "policy", "prevent_cse",
+    "out_shardings", "prevent_cse",
 }  # fmt: skip
 
 RULES: dict[str, Rule] = {

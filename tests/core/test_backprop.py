@@ -187,6 +187,12 @@ def test_integers_where_they_are_allowed():
     assert got[0].dtype == expected[0].dtype == jax.dtypes.float0 and got[1] == expected[1]
 
 
+def write(x):
+    ref = jax.new_ref(jnp.zeros(2))
+    ref[0] = x
+    return ref[...]
+
+
 @pytest.mark.parametrize(
     ("function", "argument", "error", "message"),
     [
@@ -196,6 +202,7 @@ def test_integers_where_they_are_allowed():
         (lambda x: (x > 0).any(), np.ones(3), TypeError, "returned bool"),
         (lambda x: lax.nextafter(x, 9.0), 2.0, NotImplementedError, "'nextafter' in .*test_b.*rules="),
         (lambda x: x.at[0].apply(jnp.sin).sum(), np.ones(3), NotImplementedError, "'scatter' in .*test_b"),
+        (lambda x: write(x)[0], 2.0, NotImplementedError, r"'new_ref' in .*test_b.*x.at\[index\]"),
         (lambda x: jax.pure_callback(np.sin, x, x), 2.0, ValueError, "'pure_callback' in .*test_b"),
         (lambda x: lax.while_loop(lambda y: y < 9, jnp.square, x), 2.0, ValueError, "'while' in .*lax.scan"),
     ],

@@ -67,6 +67,9 @@ def scan_with_qr(x):
 FUNCTIONS = {
     "jit": (jax.jit(lambda x, y: jnp.sin(x) * y), V, W),
     "checkpoint": (jax.checkpoint(lambda x: jnp.sin(jnp.sin(x))), V),
+    "checkpoint with a policy": (
+        jax.checkpoint(lambda x: jnp.sin(x @ x) * x, policy=jax.checkpoint_policies.dots_saveable), V
+    ),
     "vmap": (jax.vmap(lambda row: jnp.dot(row, row) * row), M),
     "custom_jvp": (with_own_jvp, V, W),
     "custom_jvp with an integer": (lambda x: scaled_by_integer(x, jnp.array(2))[0], V),
@@ -82,6 +85,7 @@ FUNCTIONS = {
     "checkpoint, outputs not used": (lambda x: jax.checkpoint(lambda x: (x * 2, jnp.sqrt(x * 0)))(x)[0], V),
     "scan backwards": (lambda x: lax.scan(lambda c, v: (c * v + v, c), 1.0, x, reverse=True), V),
     "fori_loop": (lambda x: lax.fori_loop(0, 5, lambda i, y: y * jnp.cos(x) + i, x), S),
+    "scan, a carry that stops": (lambda x: lax.scan(lambda c, _: ((0.0, 1.0), None), (x, 0.0), V)[0], S),
     "a while of constants": (lambda x: x * lax.while_loop(lambda n: n < 9.0, lambda n: n * 2, 1.0), V),
 }  # fmt: skip
 RULES = {name: rule for name, rule in control_flow.RULES.items() if name not in ("while", "jit")}

@@ -125,6 +125,8 @@ REDUCTIONS = {
     "prod": (lambda x: (x.prod(1), x.prod((0, 2))), T[:, :, :2]),
     "prod of all": (jnp.prod, SMALL),
     "prod with a zero": (jnp.prod, np.array([0.0, 2.0, 3.0])),
+    "prod with two zeros": (jnp.prod, np.array([0.0, 2.0, 0.0, 3.0])),
+    "prod of huge and tiny": (jnp.prod, np.array([1e200, 1e-200, 1e200, 1e-200, 1.0])),
     "cumsum": (lambda x: (jnp.cumsum(x, 1), lax.cumsum(x, 0, reverse=True)), M),
     "cumprod": (lambda x: (jnp.cumprod(x, 1), lax.cumprod(x, 0, reverse=True)),SMALL),
     "cumprod with a zero": (jnp.cumprod, np.array([2.0, 0.0, 3.0])),
