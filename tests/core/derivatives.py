@@ -19,6 +19,7 @@ from jaxnaive import backprop, graph, jaxprs, walk
 from jaxnaive.rules import Rule
 
 Table = Mapping[str, tuple[Any, ...]]
+GRADS = (backprop.grad, jax.grad)
 
 
 class Derivatives(NamedTuple):
@@ -85,9 +86,7 @@ def differentiate(table: Table) -> dict[str, Derivatives | Exception]:
     """The derivatives of every function of a table."""
 
     def derivatives(name: str) -> Callable[..., Derivatives]:
-        return lambda args: Derivatives(
-            *(gradients(grad, table[name][0], args[name]) for grad in (backprop.grad, jax.grad))
-        )
+        return lambda args: Derivatives(*(gradients(grad, table[name][0], args[name]) for grad in GRADS))
 
     with jax.enable_x64(True):
         return together({name: derivatives(name) for name in table}, arguments(table))
