@@ -253,7 +253,7 @@ def _check_convolution(image: Array, kernels: Array, stride: int) -> None:
     if not fit or image.shape[0] < kernels.shape[0] or image.shape[1] < kernels.shape[1] or stride < 1:
         raise ValueError(
             f"convolution: got shapes {image.shape} and {kernels.shape} and stride {stride}, expected "
-            "[height, width, n] and [rows, columns, n, m], rows and columns inside the image, and stride 1 or more"
+            "[height, width, n] and [rows, columns, n, m], no kernel larger than the image, stride 1 or more"
         )
 
 
