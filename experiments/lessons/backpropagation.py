@@ -506,22 +506,6 @@ print(f"accuracy on the test set: {accuracy:.2%}")
 assert accuracy >= promised
 
 # %% [markdown] lang="en"
-# These are the kernels that the first layer has learned. Most are light on one side and dark on the other:
-# they find edges and strokes, each in its own direction.
-
-# %% [markdown] lang="zh"
-# 这是第一层学到的卷积核。大多数一边红一边蓝：它们寻找边缘和笔画，各有各的方向。
-
-# %% alt="The 32 kernels of the first layer as small pictures, red where a weight is negative and blue where it is positive; most have a red and a blue side." alt_zh="第一层的 32 个卷积核画成小图，负的权重为红色，正的为蓝色；大多数一边红一边蓝。"
-kernels = cnn_params[0]["w"][:, :, 0]
-figure = pictures.new(6, 3.2)
-for kernel, axes in zip(jnp.moveaxis(kernels, -1, 0), figure.subplots(4, 8).flat, strict=True):
-    largest = jnp.abs(kernel).max()
-    axes.imshow(kernel, cmap="RdBu", vmin=-largest, vmax=largest)
-    axes.set_axis_off()
-pictures.show(figure)
-
-# %% [markdown] lang="en"
 # ## Nobody has to write it
 #
 # Today `jax.grad` does all this. A gradient is a function like any other, so it has a gradient too. The
