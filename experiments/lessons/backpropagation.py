@@ -482,12 +482,13 @@ assert max(jax.tree.leaves(apart)) < 1e-4
 
 # %% [markdown] lang="en"
 # It is trained on the images and on copies of them, moved by one pixel in all eight directions: they show
-# the same digits. (`np.roll` brings back on one side what leaves on the other. In MNIST that is black.) On
-# MNIST one epoch of these is enough for 99 %. The recipe was chosen on images held out of the training set.
+# the same digits. (`np.roll` brings back on one side what leaves on the other. In MNIST that is almost
+# always black.) On MNIST one epoch of these is enough for 99 %. The recipe was chosen on images held out of
+# the training set.
 
 # %% [markdown] lang="zh"
 # 训练用的是原图，以及向八个方向各移动一个像素的副本：数字还是同样的数字。
-# （`np.roll` 把从一边移出的像素放回另一边；在 MNIST 中它们是黑的。）
+# （`np.roll` 把从一边移出的像素放回另一边；在 MNIST 中它们几乎总是黑的。）
 # 在 MNIST 上，把这些图像看一遍就足以达到 99 %。这份配方是用从训练集中留出的图像选定的。
 
 # %% tags=["S61"]
