@@ -206,6 +206,58 @@ def _check_dot(x: Array | np.ndarray, y: Array | np.ndarray, *ranks: int) -> Non
         )
 
 
+# --- convolution: one small dot at every place of an image -------------------------------------------
+
+
+def convolution(
+    image: Num[Array, "height width n"], kernels: Num[Array, "rows columns n m"], stride: int = 1
+) -> Num[Array, "down across m"]:
+    """The dot of every kernel with the window of the image at every place: one function, mapped twice.
+
+    ``y[i, j, m] = sum_abn image[stride * i + a, stride * j + b, n] * kernels[a, b, n, m]``. The windows lie
+    inside the image, so there is no padding. For a batch of images, ``vmap`` it.
+
+    In mathematics this is a correlation. A convolution has the kernels turned round, which makes no
+    difference to kernels that are learned.
+
+    Args:
+      image: with ``n`` channels; a grey image has one.
+      kernels: ``m`` of them, one for each channel of the result.
+      stride: pixels from one window to the next, in both directions.
+
+    Returns:
+      An image with ``m`` channels. A side of ``h`` becomes ``(h - k) // stride + 1`` with kernels of ``k``.
+
+    Raises:
+      ValueError: ranks or channels do not fit, a kernel is larger than the image, or the stride is below 1.
+
+    >>> convolution(jnp.arange(9).reshape(3, 3, 1), jnp.ones((2, 2, 1, 1), int))[:, :, 0].tolist()
+    [[8, 12], [20, 24]]
+    """
+    _check_convolution(image, kernels, stride)
+    rows, columns, _, outputs = kernels.shape
+    matrix = kernels.reshape(-1, outputs)
+
+    def at(row: Array, column: Array) -> Array:
+        window = jax.lax.dynamic_slice(image, (row, column, 0), kernels.shape[:3])
+        # One matrix product for all places. With dot, mapped over the kernels, the gradient takes 100 times
+        # as long.
+        return window.reshape(-1) @ matrix
+
+    down = jnp.arange(0, image.shape[0] - rows + 1, stride)
+    across = jnp.arange(0, image.shape[1] - columns + 1, stride)
+    return jax.vmap(jax.vmap(at, in_axes=(None, 0)), in_axes=(0, None))(down, across)
+
+
+def _check_convolution(image: Array, kernels: Array, stride: int) -> None:
+    fit = (image.ndim, kernels.ndim) == (3, 4) and image.shape[2] == kernels.shape[2]
+    if not fit or image.shape[0] < kernels.shape[0] or image.shape[1] < kernels.shape[1] or stride < 1:
+        raise ValueError(
+            f"convolution: got shapes {image.shape} and {kernels.shape} and stride {stride}, expected "
+            "[height, width, n] and [rows, columns, n, m], no kernel larger than the image, stride 1 or more"
+        )
+
+
 # --- the same entries in another shape ---------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from jaxnaive import pictures
 from jaxnaive.command import benchmark, compile_cache
 from jaxnaive.graph import Operation, Output
 from jaxnaive.jaxprs import trace
+from jaxnaive.job import make_schedule
 from jaxnaive.pages import toys
 from jaxnaive.pictures import diagrams
 
@@ -409,6 +410,102 @@ print(
     f"each weight alone: {all_of_them:,.0f} s, {all_of_them / backwards:,.0f} times as long as the gradient"
 )
 assert backwards < 20 * forwards and all_of_them > 100 * backwards
+
+# %% [markdown] lang="en"
+# ## A convolutional network
+#
+# A dense layer does not know which pixels are neighbours. A convolution takes a small window of the image
+# and its dot with a few kernels of the same size, and does the same at every place of the image. So an edge
+# is found by the same weights wherever it is. `jn.operations.convolution` is that dot, mapped over the places
+# by `vmap`. The network has two such layers and, on what they find, a dense network.
+
+# %% [markdown] lang="zh"
+# ## 卷积网络
+#
+# 密集层不知道哪些像素彼此相邻。卷积取图像的一个小窗口，让它与几个同样大小的卷积核做点积，
+# 并在图像的每个位置上做同样的事。所以一条边缘无论在哪里，都由同样的权重找到。
+# `jn.operations.convolution` 就是这个点积，用 `vmap` 映射到所有位置。
+# 这个网络有两个这样的层，它们的输出再交给一个密集网络。
+
+# %% tags=["S61"]
+side = dataset.train.images.shape[1]
+width, stride = (5, 2) if side == 28 else (3, 1)  # of a window; from one to the next
+
+
+def convolutional(side, channels, kernels):
+    def init(key):
+        w = jn.layers.he_normal(key, (width * width * channels, kernels))
+        return {"w": w.reshape(width, width, channels, kernels), "b": jnp.zeros(kernels)}
+
+    def forward(params, x):
+        images = x.reshape(-1, side, side, channels)
+        maps = jax.vmap(lambda image: jn.operations.convolution(image, params["w"], stride))(images)
+        return jn.layers.relu(maps + params["b"]).reshape(len(x), -1)
+
+    return jn.layers.Layer(init, forward)
+
+
+places = (side - width) // stride + 1  # of a window, in each direction
+two = convolutional(side, 1, 32), convolutional(places, 32, 64)
+cnn = jn.layers.sequential(*two, jn.layers.mlp(4 * 4 * 64, 128, classes))
+
+# %% [markdown] lang="en"
+# The first layer has few weights, as it uses the same at every place. A dense layer with as many outputs
+# needs one for each pair of a pixel and an output.
+
+# %% [markdown] lang="zh"
+# 第一层的权重很少，因为每个位置用的都是同样的权重。输出一样多的密集层，对每一对像素和输出都需要一个权重。
+
+# %%
+cnn_params = cnn.init(jax.random.key(0))
+as_dense = jn.layers.count(jax.eval_shape(jn.layers.dense(inputs, places**2 * 32).init, jax.random.key(0)))
+print(f"first layer: {jn.layers.count(cnn_params[0]):,} weights, as a dense layer {as_dense:,}")
+print(f"all: {jn.layers.count(cnn_params):,} weights, the dense network {jn.layers.count(params):,}")
+assert jn.layers.count(cnn_params[0]) < as_dense / 200
+
+# %% [markdown] lang="en"
+# The walk needs nothing new for it. The graph has slices and dots, and their rules are there.
+
+# %% [markdown] lang="zh"
+# 反向传播不需要为它添加任何东西：计算图里是切片和点积，它们的规则已经有了。
+
+
+# %% tags=["S61"]
+def cnn_loss(cnn_params):
+    return cross_entropy(cnn.forward(cnn_params, x), y).mean()
+
+
+by_hand, by_jax = (jax.jit(grad(cnn_loss))(cnn_params) for grad in (jn.backprop.grad, jax.grad))
+apart = jax.tree.map(lambda a, b: jnp.abs(a - b).max() / jnp.abs(b).max(), by_hand, by_jax)
+print(f"largest difference from JAX's: {max(jax.tree.leaves(apart)):.0e}")
+assert max(jax.tree.leaves(apart)) < 1e-4
+
+# %% [markdown] lang="en"
+# It is trained on the images and on copies of them, moved by one pixel in all eight directions: they show
+# the same digits. (`np.roll` brings back on one side what leaves on the other. In MNIST that is almost
+# always black.) On MNIST one epoch of these is enough for 99 %. The recipe was chosen on images held out of
+# the training set.
+
+# %% [markdown] lang="zh"
+# 训练用的是原图，以及向八个方向各移动一个像素的副本：数字还是同样的数字。
+# （`np.roll` 把从一边移出的像素放回另一边；在 MNIST 中它们几乎总是黑的。）
+# 在 MNIST 上，把这些图像看一遍就足以达到 99 %。这份配方是用从训练集中留出的图像选定的。
+
+# %% tags=["S61"]
+epochs, promised = (1, 0.99) if side == 28 else (6, 0.97)
+shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+moved = jn.batches.Examples(
+    np.concatenate([np.roll(dataset.train.images, shift, axis=(1, 2)) for shift in shifts]),
+    np.tile(dataset.train.labels, len(shifts)),
+)
+rate = make_schedule("one-cycle", 0.003, epochs * jn.batches.num_batches(len(moved.labels), 64))
+recipe = jn.training.Recipe(
+    cnn, jn.optimizers.adam(rate), batch_size=64, value_and_grad=jn.backprop.value_and_grad
+)
+cnn_params, _ = jn.training.train(jax.random.key(0), moved, recipe, epochs)
+accuracy = jn.training.evaluate(cnn_params, dataset.test, recipe).accuracy
+print(f"accuracy on the test set: {accuracy:.2%}")
+assert accuracy >= promised
 
 # %% [markdown] lang="en"
 # ## Nobody has to write it

@@ -1,4 +1,4 @@
-"""Rows S23 to S33 of the notes."""
+"""Rows S23 to S33 of the notes; and convolution."""
 
 import functools
 import itertools
@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import signal
 
-from jaxnaive import layers, operations
+from jaxnaive import backprop, layers, operations
 
 LENGTHS = (2, 3, 4, 5)
 SHAPES = [LENGTHS[:rank] for rank in range(5)]  # every rank to 4
@@ -245,6 +246,78 @@ def test_s30_shapes_that_do_not_contract_are_refused(function, left, right, rank
 def test_s25_a_loop_over_two_shapes_is_refused():
     with pytest.raises(ValueError, match=r"loop_add: got shapes \(3,\) and \(5,\), expected the same"):
         operations.loop_add(np.ones(3), np.ones(5))
+
+
+# --- convolution -------------------------------------------------------------------------------------
+
+CONVOLUTIONS = [  # image, kernels, stride
+    ((5, 5, 1), (3, 3, 1, 1), 1),
+    ((28, 28, 1), (5, 5, 1, 4), 2),
+    ((9, 7, 3), (2, 4, 3, 5), 3),
+    ((6, 8, 2), (6, 8, 2, 3), 1),  # one place
+    ((6, 5, 2), (1, 1, 2, 3), 2),
+    ((7, 7, 2), (2, 2, 2, 2), 4),  # pixels between the windows that none of them holds
+]
+
+
+def xla_convolution(image, kernels, stride):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    strides = (stride, stride)
+    return jax.lax.conv_general_dilated(image[None], kernels, strides, "VALID", dimension_numbers=numbers)[0]
+
+
+@pytest.mark.parametrize(("image", "kernels", "stride"), CONVOLUTIONS, ids=str)
+def test_a_convolution_equals_scipy_s_correlation(image, kernels, stride):
+    with jax.enable_x64(True):
+        x, w = random(image).astype(np.float64), random(kernels, seed=1).astype(np.float64)
+        ours = operations.convolution(jnp.asarray(x), jnp.asarray(w), stride)
+    expected = [
+        sum(signal.correlate(x[..., n], w[..., n, m], "valid", "direct") for n in range(x.shape[-1]))
+        for m in range(w.shape[-1])
+    ]
+    expected = np.stack(expected, axis=-1)[::stride, ::stride]
+    assert ours.shape == expected.shape and ours.dtype == np.float64
+    np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("image", "kernels", "stride"), CONVOLUTIONS, ids=str)
+def test_a_convolution_and_its_gradients_equal_xla_s(image, kernels, stride):
+    x, w = jnp.asarray(random((2, *image))), jnp.asarray(random(kernels, seed=1))  # a batch of two
+
+    def wavy(convolution):
+        def loss(x, w):
+            y = jax.vmap(lambda one: convolution(one, w, stride))(x)
+            return jnp.sin(y).sum(), y
+
+        return loss
+
+    ours, theirs = wavy(operations.convolution), wavy(xla_convolution)
+    expected = jax.jit(jax.grad(theirs, (0, 1), has_aux=True))(x, w)
+    for grad in (jax.grad, backprop.grad):
+        found = jax.jit(grad(ours, (0, 1), has_aux=True))(x, w)
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("image", "kernels", "stride"),
+    [
+        ((5, 5), (3, 3, 1, 1), 1),
+        ((2, 5, 5, 1), (3, 3, 1, 1), 1),
+        ((5, 5, 1), (3, 3, 1), 1),
+        ((5, 5, 1), (3, 3, 2, 4), 1),
+        ((5, 5, 1), (6, 3, 1, 1), 1),
+        ((5, 5, 1), (3, 6, 1, 1), 1),
+        ((5, 5, 1), (3, 3, 1, 1), 0),
+    ],
+    ids=str,
+)
+def test_a_convolution_that_does_not_fit_is_refused(image, kernels, stride, as_a_user):
+    message = (
+        f"convolution: got shapes {image} and {kernels} and stride {stride}, expected [height, width, n]"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        operations.convolution(jnp.ones(image), jnp.ones(kernels), stride)
 
 
 # --- reshape and transpose ---------------------------------------------------------------------------
