@@ -3,6 +3,7 @@
 python tests/core/test_primitives.py --write    # writes the page anew, for the JAX that is installed
 """
 
+import collections
 import functools
 import sys
 from pathlib import Path
