@@ -161,7 +161,7 @@ def _vjp_of_taken_branches(
     _, tangents, result = jax.linearize(of_floats, *floats, has_aux=True)
     value, *rest = result if has_aux else (result,)
     graph = trace(tangents, *floats)
-    values = values_at_zero(graph)
+    values = values_at_zero(graph, *floats)
     are_results = list(map(is_float, jax.tree.leaves(value)))
     back = functools.partial(_back_along_tangents, graph, moves, are_results)
     return value, _pullback(back, values, value, args), *rest

@@ -147,6 +147,13 @@ def functions_in(node: Operation) -> list[Graph]:
     return [function for values in settings for function in values if isinstance(function, Graph)]
 
 
+def primitives(graph: Graph) -> set[str]:
+    """All primitives of a graph, those of the functions in it too."""
+    operations = [node for node in graph.nodes if isinstance(node, Operation)]
+    inner = [function for node in operations for function in functions_in(node)]
+    return {node.primitive for node in operations}.union(*map(primitives, inner))
+
+
 def called(call: Operation) -> Graph:
     """The function that a call runs."""
     (graph,) = functions_in(call)

@@ -31,7 +31,7 @@ class Walk(NamedTuple):
     forward: Callable[..., Values]  # graph, *operands -> its values
     apply: Callable[..., tuple[Any, ...]]  # node, operands -> its outputs, and what is kept with them
     back: Callable[..., list[Any]]  # graph, values, g, wanted -> for each input its cotangent, or None
-    back_along_tangents: Callable[..., list[Any]]  # linear graph, g -> the same
+    back_along_tangents: Callable[..., list[Any]]  # linear graph, arrays like its inputs, g -> the same
     moving: Callable[[Graph, Sequence[bool]], set[Output]]  # the values that move with the wanted inputs
 
 

@@ -20,12 +20,12 @@ def by_tangents(g, y, *operands, node, wanted, walk):
     of_moving, moving = _function_of_wanted(node.apply, operands, g, wanted)
     try:
         graph = trace(jax.linearize(of_moving, *moving)[1], *moving)
-        found = walk.back_along_tangents(graph, [one for one in g if one is not None])
+        found = walk.back_along_tangents(graph, moving, [one for one in g if one is not None])
     except (NotImplementedError, TypeError, ValueError) as error:
         where = f" in {line}" if (line := node.line()) else ""
         advice = f"a rule of your own helps: backprop.grad(..., rules={{{node.primitive!r}: ...}})"
         raise type(error)(f"{node.primitive!r}{where}: {error}; {advice}") from error
-    return _in_their_places(found, wanted)
+    return _in_their_places(found, operands, wanted)
 
 
 def by_transposition(g, y, *operands, node, wanted):
@@ -33,7 +33,7 @@ def by_transposition(g, y, *operands, node, wanted):
     g = g if isinstance(g, tuple) else (g,)
     of_moving, moving = _function_of_wanted(node.apply, operands, g, wanted)
     found = jax.linear_transpose(of_moving, *moving)([one for one in g if one is not None])
-    return _in_their_places(found, wanted)
+    return _in_their_places(found, operands, wanted)
 
 
 def _function_of_wanted(
@@ -52,6 +52,10 @@ def _function_of_wanted(
     return function, tuple(one for one, want in zip(operands, wanted, strict=True) if want)
 
 
-def _in_their_places(found: Sequence[Any], wanted: Sequence[bool]) -> list[Any]:
+def _in_their_places(found: Sequence[Any], operands: Sequence[Array], wanted: Sequence[bool]) -> list[Any]:
     remaining = iter(found)
-    return [next(remaining) if want else None for want in wanted]
+    places = [next(remaining) if want else None for want in wanted]
+    return [
+        None if one is None else one.astype(operand.dtype)
+        for one, operand in zip(places, operands, strict=True)
+    ]

@@ -23,8 +23,9 @@ from jaxnaive.graph import (
     Output,
     Values,
     evaluate,
-    inputs_of,
+    functions_in,
     operands_of,
+    primitives,
     type_of,
 )
 from jaxnaive.rules import Rule, Walk, flat, is_float, sum_over_repeats
@@ -98,14 +99,19 @@ def forward(graph: Graph, *leaves: Any, rules: Rules | None = None) -> Values:
     return evaluate(graph, *leaves, apply=functools.partial(_apply, How(rules or {}, linear=False)))
 
 
-def values_at_zero(graph: Graph) -> Values:
-    """The values of a linear graph where its inputs are 0. What moves with them is 0, and is not computed."""
-    moving = {output.node for output in _moving(graph, None, How({}, linear=True))}
+def values_at_zero(graph: Graph, *like: ArrayLike) -> Values:
+    """The values of a linear graph where its inputs are 0. What moves with them is 0, and is not computed.
+
+    Args:
+      graph: of a function that is linear in all of its arguments.
+      like: arrays of the types of these.
+    """
     still = {
-        place: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[place].types)
-        for place in {*moving, *range(len(inputs_of(graph)))}
+        output.node: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[output.node].types)
+        for output in _moving(graph, None, How({}, linear=True))
     }
-    return evaluate(graph, *[None] * len(inputs_of(graph)), known=still)
+    inputs = {place: (jnp.zeros_like(array),) for place, array in enumerate(like)}
+    return evaluate(graph, *like, known=still | inputs)
 
 
 # --- paths -------------------------------------------------------------------------------------------
@@ -177,6 +183,10 @@ def _through(
 ) -> Sequence[Any]:
     """The node's rule: from the cotangents of its outputs to those of its operands."""
     rule = _rule_of(node, how)
+    if how.own and rule in (tangents.by_tangents, tangents.by_transposition) and node.primitive not in RULES:
+        unused = how.own.keys() & set().union(*map(primitives, functions_in(node)))
+        if unused:
+            raise NotImplementedError(f"rules: those of {sorted(unused)} are not used in {node.primitive!r}")
     known = {**node.settings, "node": node, "wanted": uses, "walk": _walk(how)}
     asked = _keywords(rule)
     if not known.keys() >= {*asked}:
@@ -246,8 +256,10 @@ def _back(
     return [gradients.outputs.get(Output(place)) for place in range(len(wanted))]
 
 
-def _back_along_tangents(how: How, graph: Graph, g: Sequence[Array | None]) -> list[Array | None]:
-    return _back(how, graph, values_at_zero(graph), g, [True] * len(inputs_of(graph)))
+def _back_along_tangents(
+    how: How, graph: Graph, like: Sequence[Array], g: Sequence[Array | None]
+) -> list[Array | None]:
+    return _back(how, graph, values_at_zero(graph, *like), g, [True] * len(like))
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output]:

@@ -116,18 +116,11 @@ def broken(rule: Rule, uses: list[str]) -> Rule:
     return wrong
 
 
-def primitives(of: graph.Graph) -> set[str]:
-    """All primitives of a graph, those of the functions in it too."""
-    operations = [node for node in of.nodes if isinstance(node, graph.Operation)]
-    inner = [function for node in operations for function in graph.functions_in(node)]
-    return {node.primitive for node in operations}.union(*map(primitives, inner))
-
-
 def functions_by_primitive(table: Table) -> dict[str, list[str]]:
     """For every primitive the rows whose functions use it."""
     found = {"digamma": ["lgamma"]}  # whose derivative it is
     for name, (f, *args) in table.items():
-        for primitive in primitives(jaxprs.trace(f, *args)):
+        for primitive in graph.primitives(jaxprs.trace(f, *args)):
             found.setdefault(primitive, []).append(name)
     return found
 

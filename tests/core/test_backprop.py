@@ -229,6 +229,156 @@ def test_arguments_that_are_not_there_are_refused():
         backprop.grad(jnp.abs, holomorphic=True)(1j)
 
 
+# --- complex numbers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: z**3 + jnp.exp(1j * z),
+        lambda z: jnp.sqrt(z) * jnp.log(z) / (1 + z),
+        lambda z: jnp.tanh(z) + jnp.sin(z) * jnp.arctan(z),
+        lambda z: z ** (2 + 1j),
+        lambda z: jnp.prod(jnp.stack([z, z + 1, z * 1j])),
+    ],
+)
+def test_the_gradient_of_a_holomorphic_function_is_its_complex_slope(function, x64):
+    z, step = -0.7 + 0.4j, 1e-6 * np.exp(0.3j)  # the slope is the same in every direction
+    got = backprop.grad(function, holomorphic=True)(z)
+    np.testing.assert_allclose(got, (function(z + step) - function(z - step)) / (2 * step), rtol=1e-8)
+    np.testing.assert_allclose(got, jax.grad(function, holomorphic=True)(z), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [jnp.abs, jnp.angle, lambda z: (z * jnp.conj(z)).real, lambda z: jnp.exp(1j * z).imag, jnp.real],
+)
+def test_the_gradient_of_a_real_result_by_a_complex_number(function, x64):
+    z, h = 1.3 - 0.6j, 1e-6
+    by_a, by_b = ((function(z + step) - function(z - step)) / (2 * h) for step in (h, h * 1j))
+    got = backprop.grad(function)(z)
+    np.testing.assert_allclose(got, by_a - 1j * by_b, rtol=1e-8, atol=1e-8)
+    assert function(z - 0.01 * np.conj(got)) < function(z)
+    np.testing.assert_allclose(got, jax.grad(function)(z), rtol=1e-12)
+
+
+def test_complex_results_and_arguments_of_vjp(x64):
+    rng = np.random.default_rng(0)
+    m, x = (rng.normal(size=(2, *shape)) for shape in ((3, 3), (3,)))
+    m, x = m[0] + 1j * m[1], x[0] + 1j * x[1]
+
+    def function(m, x):
+        return jnp.fft.fft(m @ x) * jnp.abs(x).sum().astype(x.dtype), jnp.where(x.real > 0, x, jnp.conj(x))
+
+    results = [vjp(function, m, x) for vjp in (backprop.vjp, jax.vjp)]
+    g = jax.tree.map(lambda leaf: leaf * (2 - 1j), results[1][0])
+    assert_trees_close(*[(value, pullback(g)) for value, pullback in results], rtol=1e-12)
+
+
+# --- Python that asks for values ---------------------------------------------------------------------
+
+
+def newton(x):
+    steps = 0
+    while abs(x * x - 2) > 1e-3:
+        x, steps = x - (x * x - 2) / (2 * x), steps + 1
+    return x, {"steps": steps}
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: x * x if x > 0 else -x, 3.0),
+        (lambda x: x * x if x > 0 else -x, -3.0),
+        (lambda x: sum(x**n for n in range(int(x))), 3.5),
+        (lambda x: x[int(jnp.argmax(x))] * x.sum(), np.array([1.0, 3.0, 2.0])),
+        (lambda x: jax.nn.relu(x) if x > 0 else x, 2.0),
+        (lambda x: sevenfold(x) if x > 0 else x, 2.0),
+    ],
+)
+def test_python_may_branch_on_a_value(function, x):
+    got, expected = (both(function)(x) for both in (backprop.value_and_grad, jax.value_and_grad))
+    assert_trees_close(got, expected)
+    assert jax.typeof(got[1]).weak_type == jax.typeof(expected[1]).weak_type
+
+
+@jax.custom_vjp
+def sevenfold(x):
+    return x * x
+
+
+sevenfold.defvjp(lambda x: (x * x, None), lambda _, g: (7 * g,))
+
+
+def test_python_may_loop_until_a_value_is_small():
+    (value, found), slope = backprop.value_and_grad(newton, has_aux=True)(1.5)
+    (expected, _), expected_slope = jax.value_and_grad(newton, has_aux=True)(1.5)
+    assert (value, slope) == (expected, expected_slope) and found == {"steps": 2}
+
+
+def test_it_may_not_when_the_value_is_not_known_or_rules_are_given():
+    with pytest.raises(jax.errors.TracerBoolConversionError):
+        jax.jit(backprop.grad(lambda x: x if x > 0 else -x))(1.0)
+    with pytest.raises(jax.errors.TracerBoolConversionError):
+        backprop.grad(lambda x: jnp.sin(x) if x > 0 else -x, rules=SEVEN)(1.0)
+
+
+# --- the same in every respect -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (lambda x: x * x + x, 3.0),
+        (lambda x: 2.0, 3.0),
+        (lambda x: jnp.sin(x).sum(), np.ones(3, np.float16)),
+        (lambda x: jnp.dot(x, x, preferred_element_type=jnp.float32), jnp.ones(3, jnp.bfloat16)),
+        (lambda x: x["a"][0] * 2, {"a": [1.0, None], "b": (), "c": None}),
+    ],
+)
+def test_gradients_have_the_types_and_structure_of_jax(function, argument):
+    got, expected = (jax.tree.map(jax.typeof, grad(function)(argument)) for grad in (backprop.grad, jax.grad))
+    assert jax.tree.structure(got) == jax.tree.structure(expected) and got == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "expected"),
+    [
+        (lambda x: 1e-30 / x, 1e-25, -1e20),  # x ** -2 overflows, JAX has -inf
+        (lambda x: x**0.0, 0.0, 0),  # the slope of a constant; JAX has NaN
+        (lambda x: jnp.sum(x ** jnp.array([0.0, 1.0, 2.0])), 0.0, 1),  # as here
+        (jax.nn.relu, 0.0, 0),
+        (lambda x: jnp.maximum(x, 1.0), 1.0, 0.5),
+        (lambda x: jnp.clip(x, 1.0, 2.0), 1.0, 0.5),
+        (lambda x: 1 / x, 0.0, -np.inf),
+        (lambda x: x**0.0, np.inf, 0),
+    ],
+)
+def test_special_points(function, x, expected):
+    np.testing.assert_allclose(backprop.grad(function)(x), expected, rtol=1e-6)
+
+
+def test_a_pullback_can_leave_a_compiled_function():
+    value, pullback = jax.jit(lambda x: backprop.vjp(jnp.sin, x))(0.5)
+    np.testing.assert_allclose(
+        [value, *jax.jit(lambda f, g: f(g))(pullback, 2.0)], [np.sin(0.5), 2 * np.cos(0.5)]
+    )
+
+
+def test_it_works_on_the_shards_of_an_array():
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def gradients(grad, w, x):
+        def step(w, x):
+            return grad(lambda w, x: lax.psum((jnp.sin(x) * w).sum(), "i"), (0, 1))(w, x)
+
+        specs = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec("i")
+        return jax.shard_map(step, mesh=mesh, in_specs=specs, out_specs=specs)(w, x)
+
+    w, x = jnp.float32(2.0), jnp.arange(4.0)
+    assert_trees_close(*(gradients(grad, w, x) for grad in (backprop.grad, jax.grad)), rtol=1e-6)
+
+
 # --- rules of the user -------------------------------------------------------------------------------
 
 

@@ -163,3 +163,13 @@ def test_a_user_can_give_a_rule_for_a_function_too():
     leaky = {"custom_jvp_call": lambda g, y, x: [jnp.where(x > 0, 1, 0.125) * g[0]]}
     assert backprop.grad(lambda x: 2 * jax.nn.relu(x), rules=leaky)(-3.0) == 0.25
     assert backprop.grad(lambda x: 2 * jax.nn.relu(x))(-3.0) == 0
+
+
+def test_a_users_rule_that_would_not_be_used_is_refused():
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("i")
+    on_shards = jax.shard_map(jnp.sin, mesh=mesh, in_specs=spec, out_specs=spec)
+    for rules in ({}, {"cos": lambda g, y, x: [7 * g]}):
+        assert backprop.grad(lambda x: on_shards(x).sum(), rules=rules)(jnp.zeros(2)).tolist() == [1, 1]
+    with pytest.raises(NotImplementedError, match=r"those of \['sin'\] are not used in 'shard_map'"):
+        backprop.grad(lambda x: on_shards(x).sum(), rules={"sin": lambda g, y, x: [7 * g]})(jnp.zeros(2))
