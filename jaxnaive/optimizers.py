@@ -245,7 +245,6 @@ def check_learning_rate(learning_rate: Any) -> None:
 
     A schedule or a traced number passes. Optimizers themselves accept 0, with which nothing moves.
     """
-
     if not callable(learning_rate) and not 0 < _known(learning_rate, 1.0) < math.inf:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
