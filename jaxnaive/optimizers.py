@@ -1,7 +1,8 @@
 """Gradient descent by hand, in optax's interface, so that these and optax's own are interchangeable.
 
 ``init(params)`` makes the state. ``update(grads, state, params)`` returns what to add to the parameters, and
-the next state. Nothing is changed in place.
+the next state. Nothing is changed in place. Parameters may be complex: then ``g`` is the conjugate of what
+``jax.grad`` returns, and ``g^2`` is ``|g|^2``, as in optax.
 """
 
 import math
@@ -11,12 +12,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Int32, Num
 
 from jaxnaive.layers import Params
 
-Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, []
-Number = float | int | np.number | Float[Array, ""]
+Schedule = Callable[[Array], Any]  # updates made so far, int32 [] -> learning rate, [], or a number
+Number = float | int | np.number | Num[Array, ""]
 LearningRate = Number | Schedule
 LAST_COUNT = 2**31 - 1  # the count of updates stops here; one more would make it negative
 
@@ -53,10 +54,10 @@ def sgd(learning_rate: LearningRate) -> Optimizer:
     """Stochastic gradient descent: ``w <- w - learning_rate * g``. Equal to ``optax.sgd``.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
 
     Raises:
-      ValueError: the learning rate is not positive and finite.
+      ValueError: the learning rate is not a finite number, 0 or more.
     """
     return _lift(learning_rate, lambda count, g: (g,))
 
@@ -69,7 +70,7 @@ def momentum(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
     theirs goes on at the old speed. The book's listing of "naive momentum" is :func:`nesterov`.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
       decay: fraction of the velocity that is kept from one update to the next, in [0, 1). On a steady slope
         0.9 is ten times as fast as :func:`sgd` with the same learning rate.
 
@@ -95,7 +96,7 @@ def nesterov(learning_rate: LearningRate, decay: Number = 0.9) -> Optimizer:
     velocity, and then adds ``decay * velocity - learning_rate * g``.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
       decay: fraction of the velocity that is kept from one update to the next, in [0, 1).
 
     Raises:
@@ -123,7 +124,7 @@ def adagrad(
     adds ``eps = 1e-10`` to the root. From 0 the first update has the size ``learning_rate``.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
       initial_accumulator_value: where ``s`` starts, 0 or more.
       eps: keeps the root from 0, 0 or more.
 
@@ -137,7 +138,7 @@ def adagrad(
     check_not_negative("eps", eps)
 
     def rule(count: Array, g: Array, squares: Array) -> tuple[Array, ...]:
-        squares = g * g + squares
+        squares = g * jnp.conj(g) + squares
         return jnp.where(squares > 0, jax.lax.rsqrt(squares + eps), 0) * g, squares
 
     return _lift(learning_rate, rule, lambda w: jnp.full_like(w, initial_accumulator_value))
@@ -150,7 +151,7 @@ def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8
     has a decay of 0.99. As ``s`` starts at 0, the first update is ``1 / sqrt(1 - decay)`` learning rates.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
       decay: fraction of the mean square that is kept from one update to the next, in [0, 1).
       eps: keeps the root from 0, 0 or more.
 
@@ -163,7 +164,7 @@ def rmsprop(learning_rate: LearningRate, decay: Number = 0.9, eps: Number = 1e-8
     check_not_negative("eps", eps)
 
     def rule(count: Array, g: Array, mean_square: Array) -> tuple[Array, ...]:
-        mean_square = (1 - decay) * (g * g) + decay * mean_square
+        mean_square = (1 - decay) * (g * jnp.conj(g)) + decay * mean_square
         return jax.lax.rsqrt(mean_square + eps) * g, mean_square
 
     return _lift(learning_rate, rule, jnp.zeros_like)
@@ -177,7 +178,7 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
     Keras's ``eps`` is 1e-7, and is added before the correction.
 
     Args:
-      learning_rate: positive; or a schedule, a function of the number of updates made so far.
+      learning_rate: 0 or more; or a schedule, a function of the number of updates made so far.
       b1: fraction of the mean gradient that is kept from one update to the next, in [0, 1).
       b2: the same for the mean square.
       eps: keeps the divisor from 0, 0 or more.
@@ -193,7 +194,7 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
 
     def rule(count: Array, g: Array, mean: Array, mean_square: Array) -> tuple[Array, ...]:
         mean = (1 - b1) * g + b1 * mean
-        mean_square = (1 - b2) * (g * g) + b2 * mean_square
+        mean_square = (1 - b2) * (g * jnp.conj(g)) + b2 * mean_square
         t = count.astype(float) + 1
         corrected = mean / (1 - b1**t).astype(g.dtype)
         corrected_square = mean_square / (1 - b2**t).astype(g.dtype)
@@ -208,17 +209,17 @@ def _lift(
     *starts: Callable[[Array], Array],  # array of parameters -> first value of a part of the memory
 ) -> Optimizer:
     """The optimizer of a tree of arrays that applies the rule to each."""
-    check_learning_rate(learning_rate)
+    check_not_negative("learning rate", 0.0 if callable(learning_rate) else learning_rate)
 
     def init(params: Params) -> OptimizerState:
-        return OptimizerState(
-            jnp.zeros([], jnp.int32), tuple(jax.tree.map(start, params) for start in starts)
-        )
+        memory = tuple(jax.tree.map(start, params) for start in starts)
+        return OptimizerState(jnp.zeros([], jnp.int32), memory)
 
+    # A caller that does not know which optimizer it has, such as optax's wrappers, gives every one all that
+    # some need: the parameters, and keywords such as ``value``. No rule here needs them.
     def update(
-        grads: Params, state: OptimizerState, params: Params | None = None
+        grads: Params, state: OptimizerState, params: Params | None = None, **unused: Any
     ) -> tuple[Params, OptimizerState]:
-        del params
         results = jax.tree.map(lambda g, *memory: rule(state.count, g, *memory), grads, *state.memory)
         direction, *memory = (
             jax.tree.map(lambda _, result, i=i: result[i], grads, results) for i in range(1 + len(starts))
@@ -240,7 +241,10 @@ def apply_updates(params: Params, updates: Params) -> Params:
 
 
 def check_learning_rate(learning_rate: Any) -> None:
-    """Raise ``ValueError`` unless it is positive and finite. A schedule or a traced number passes."""
+    """Raise ``ValueError`` unless a run can learn with it: positive and finite.
+
+    A schedule or a traced number passes. Optimizers themselves accept 0, with which nothing moves.
+    """
     if not callable(learning_rate) and not 0 < _known(learning_rate, 1.0) < math.inf:
         raise ValueError(f"learning rate: got {learning_rate}, expected a positive, finite number")
 
@@ -258,5 +262,11 @@ def check_not_negative(name: str, value: Any) -> None:
 
 
 def _known(value: Any, otherwise: float) -> float:
-    """The number; or ``otherwise``, if it is traced and so not known yet."""
-    return otherwise if isinstance(value, jax.core.Tracer) else float(value)
+    """The number; or ``otherwise``, if it is traced and so not known yet; or NaN, if it is not a real number.
+
+    No check lets NaN pass. A complex number without imaginary part is real: ``optax.inject_hyperparams``
+    makes such ones of all hyper-parameters when a parameter is complex.
+    """
+    number = np.real_if_close(otherwise if isinstance(value, jax.core.Tracer) else value)
+    is_real = number.shape == () and jnp.isdtype(number.dtype, ("integral", "real floating"))
+    return float(number) if is_real else math.nan

@@ -192,13 +192,45 @@ def test_s57_how_keras_and_pytorch_differ_is_as_the_docstrings_say(x64):
     np.testing.assert_allclose(updates, 10 * first(optimizers.sgd(0.1)), rtol=1e-8)
 
 
+NO_RATES = [-0.1, float("nan"), float("inf"), np.float32(-1), np.array(-1.0), jnp.float32(-1)]
+NO_NUMBERS = [None, "0.1", True, 0.1 + 1j, [0.1], jnp.ones(3)]
+
+
+@pytest.mark.parametrize("rate", [0, 0.0, jnp.float32(0), *NO_RATES, *NO_NUMBERS])
+def test_s54_a_learning_rate_must_be_positive_and_finite(rate, as_a_user):
+    """That of a run, which is to learn."""
+    with pytest.raises(ValueError, match=r"learning rate: got .*, expected a positive, finite number"):
+        optimizers.check_learning_rate(rate)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("rate", [*NO_RATES, *NO_NUMBERS])
+def test_the_learning_rate_of_an_optimizer_must_be_0_or_more_and_finite(make, rate, as_a_user):
+    with pytest.raises(ValueError, match=r"learning rate: got .*, expected a finite number, 0 or more"):
+        make(rate)
+
+
+def first_updates(make, rate):
+    grads = {"w": jnp.array([4.0, -8.0]), "half": jnp.ones(2, jnp.bfloat16)}
+    optimizer = make(rate)
+    return optimizer.update(grads, optimizer.init(grads), grads)[0]
+
+
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize(
-    "rate", [0, -0.1, float("nan"), float("inf"), np.float32(-1), np.array(-1.0), jnp.float32(0)]
+    "rate", [0, 0.0, np.float32(0), jnp.array(0.0), jnp.array(0), lambda _: 0, lambda _: 0.0]
 )
-def test_s54_a_learning_rate_must_be_positive_and_finite(make, rate, as_a_user):
-    with pytest.raises(ValueError, match=r"learning rate: got .*, expected a positive, finite number"):
-        make(rate)
+def test_nothing_moves_at_a_learning_rate_of_0(make, rate):
+    for leaf in jax.tree.leaves(first_updates(make, rate)):
+        np.testing.assert_array_equal(leaf, jnp.zeros_like(leaf))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "kind", [float, int, np.float32, np.float64, np.int64, jnp.float32, jnp.int32, jnp.bfloat16]
+)
+def test_a_schedule_may_return_any_kind_of_number(make, kind):
+    assert_trees_close(first_updates(make, lambda count: kind(2)), first_updates(make, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +245,11 @@ def test_s54_a_learning_rate_must_be_positive_and_finite(make, rate, as_a_user):
         (optimizers.adam, "b1", 1),
         (optimizers.adam, "b2", 2.0),
         (optimizers.adam, "eps", -1),
+        (optimizers.momentum, "decay", None),
+        (optimizers.nesterov, "decay", False),
+        (optimizers.adagrad, "eps", None),
+        (optimizers.rmsprop, "decay", "0.9"),
+        (optimizers.adam, "b2", None),
     ],
 )
 def test_s57_hyper_parameters_out_of_range_are_refused(make, name, value, as_a_user):
