@@ -146,12 +146,14 @@ assert [slopes[place] for place in range(4)] == list(expected)
 assert slopes[1] == 2 and slopes[2] == 1  # the book's numbers, for w and b
 
 # %% [markdown] lang="en"
-# The package has the same walk with rules for all the operations that a network needs. Here it labels the
-# edges of the book's example: the value in grey, and how fast the loss grows with it in red. `distance` is
-# a function of its own, so that the picture has the book's nodes.
+# The package has the same walk, with about a hundred rules. Where it has none, it asks JAX how the outputs of
+# the operation move when its operands do, and walks back along that; `tests/primitives.md` lists what is done
+# with each operation. Here the walk labels the edges of the book's example: the value in grey, and how fast
+# the loss grows with it in red. `distance` is a function of its own, so that the picture has the book's nodes.
 
 # %% [markdown] lang="zh"
-# `jaxnaive` 里有同样的反向遍历，并且有网络所需的全部运算的规则。下面用它给书中例子的每条边标上数：
+# `jaxnaive` 里有同样的反向遍历，带有大约一百条规则。没有规则的运算，就问 JAX：操作数变动时输出怎样变动，
+# 再沿着这个线性函数往回走；`tests/primitives.md` 列出了每种运算的处理方式。下面用它给书中例子的每条边标上数：
 # 灰色是流过的值，红色是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书中的相同。
 
 

@@ -84,6 +84,10 @@ REFUSED = {
     **dict.fromkeys(("composite", "custom_vmap_call", "ffi_call", "reduce_window"), "JAX refuses it too"),
     "while": "the number of steps is not known beforehand; JAX refuses it too",
 }
+EXPERIMENTAL = (  # how those begin that are there only once jax.experimental.sparse, pallas, ... are imported
+    "bcoo_", "bcsr_", "coo_", "csr_", "global_array_to_", "host_local_array_to_", "masked_", "mpmd_", "pallas_",
+    "spsolve", "todense",
+)  # fmt: skip
 DEAD_CODE = ("debug_callback", "debug_print", "check", "inspect_sharding")
 
 
@@ -115,7 +119,7 @@ def treatment(primitive):
 
 def page():
     primitives = sorted({p.name for p in (*ad.primitive_jvps, *ad.primitive_transposes)} | {*walk.RULES})
-    found = {primitive: treatment(primitive) for primitive in primitives}
+    found = {name: treatment(name) for name in primitives if not name.startswith(EXPERIMENTAL)}
     counts = collections.Counter(kind for kind, _ in found.values()).most_common()
     return "\n".join(
         [
