@@ -85,8 +85,8 @@ REFUSED = {
     "while": "the number of steps is not known beforehand; JAX refuses it too",
 }
 EXPERIMENTAL = (  # how those begin that are there only once jax.experimental.sparse, pallas, ... are imported
-    "bcoo_", "bcsr_", "coo_", "csr_", "global_array_to_", "host_local_array_to_", "masked_", "mpmd_", "pallas_",
-    "spsolve", "todense",
+    "bcoo_", "bcsr_", "coo_", "csr_", "global_array_to_", "host_local_array_to_", "masked_", "mpmd_",
+    "pallas_", "spsolve", "todense",
 )  # fmt: skip
 DEAD_CODE = ("debug_callback", "debug_print", "check", "inspect_sharding")
 
