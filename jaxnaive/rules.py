@@ -40,6 +40,8 @@ class Walk(NamedTuple):
 
 def sum_over_repeats(g: Array, shape: tuple[int, ...]) -> Array:
     """The cotangent of a value that was repeated from this shape to that of ``g``: the sum over its uses."""
+    if g.shape == shape:
+        return g
     if not shape:
         return g.sum()
     return g.sum([axis for axis, size in enumerate(shape) if g.shape[axis] != size], keepdims=True)
@@ -58,6 +60,10 @@ def zeros(like: Any) -> Array | None:
 def filled(g: Sequence[Any], y: Sequence[Any]) -> list[Any]:
     """``g`` with zeros for the values that the result does not depend on, for rules that need them all."""
     return [zeros(part) if one is None else one for one, part in zip(g, y, strict=True)]
+
+
+def _others(x, axes):
+    return [axis for axis in range(x.ndim) if axis not in axes]
 
 
 def flat(g, y, *operands):
@@ -109,9 +115,8 @@ def _reduce_prod(g, y, x, *, axes, walk):
     """By the products of pairs, of pairs of these, and so on: nothing is divided, so 0 is like any other."""
 
     def product(x):
-        kept = [axis for axis in range(x.ndim) if axis not in axes]
         count = math.prod(x.shape[axis] for axis in axes)
-        factors = x.transpose(*axes, *kept).reshape(count, *y.shape)
+        factors = x.transpose(*axes, *_others(x, axes)).reshape(count, *y.shape)
         while len(factors) > 1:
             half = (len(factors) + 1) // 2
             ones = jnp.ones((2 * half - len(factors), *y.shape), x.dtype)
@@ -137,8 +142,7 @@ def _cumulative(combine):
 
 def _broadcast_in_dim(g, y, x, *, broadcast_dimensions):
     """What was repeated is used as often as it was repeated: sum."""
-    g = g.sum([axis for axis in range(g.ndim) if axis not in broadcast_dimensions])
-    return [sum_over_repeats(g, x.shape)]
+    return [sum_over_repeats(lax.reduce_sum(g, _others(g, broadcast_dimensions)), x.shape)]
 
 
 def _tile(g, y, x, *, reps):
@@ -190,8 +194,8 @@ def _dynamic_update_slice(g, y, x, update, *starts):
 
 def _select_n(g, y, which, *cases):
     """The case that was selected gets all."""
-    which = which.astype(jnp.int32)  # with two cases it is a bool
-    return [None, *(jnp.where(which == number, g, 0) for number in range(len(cases)))]
+    places, zero = range(len(cases)), jnp.zeros_like(g)
+    return [None, *(lax.select_n(which, *(g if p == place else zero for p in places)) for place in places)]
 
 
 def _sort(g, y, *operands, dimension, num_keys):
@@ -209,13 +213,14 @@ def _top_k(g, y, x, *, axis):
 
 # --- the table ---------------------------------------------------------------------------------------
 
-WITHOUT_EFFECT = {  # settings that no rule has to know: they say how, or what shapes and dtypes say too
+# Settings that no rule has to know: they say how, or what shapes and dtypes say too.
+WITHOUT_EFFECT = frozenset({
     "accuracy", "axis_size", "dtype", "fill_value", "indices_are_sorted", "is_stable", "k", "limit_indices",
     "name", "new_dtype", "new_sizes", "shape", "sizes", "slice_sizes", "unique_indices", "weak_type",
     # of calls
     "ctx_mesh", "differentiated", "donated_invars", "in_layouts", "in_shardings", "out_layouts",
     "out_shardings", "prevent_cse",
-}  # fmt: skip
+})  # fmt: skip
 
 RULES: dict[str, Rule] = {
     # one number at a time
@@ -270,7 +275,7 @@ RULES: dict[str, Rule] = {
     "clamp": _clamp,
     "select_n": _select_n,
     # reductions and running ones
-    "reduce_sum": lambda g, y, x, *, axes: [jnp.broadcast_to(jnp.expand_dims(g, axes), x.shape)],
+    "reduce_sum": lambda g, y, x, *, axes: [lax.broadcast_in_dim(g, x.shape, _others(x, axes))],
     "reduce_max": _reduce_extremum,
     "reduce_min": _reduce_extremum,
     "reduce_prod": _reduce_prod,

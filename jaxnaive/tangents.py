@@ -19,7 +19,7 @@ def by_tangents(g, y, *operands, node, wanted, walk):
     g = g if isinstance(g, tuple) else (g,)
     of_moving, moving = _function_of_wanted(node.apply, operands, g, wanted)
     try:
-        graph = trace(jax.linearize(of_moving, *moving)[1], *moving)
+        graph = trace(lambda *tangents: jax.jvp(of_moving, moving, tangents)[1], *moving)
         found = walk.back_along_tangents(graph, moving, [one for one in g if one is not None])
     except (NotImplementedError, TypeError, ValueError) as error:
         where = f" in {line}" if (line := node.line()) else ""

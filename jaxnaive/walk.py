@@ -34,6 +34,9 @@ Rules = Mapping[str, Rule]  # by the primitive's name, as jaxprs.trace shows it
 RULES: Rules = rules.RULES | linear_rules.RULES | control_flow.RULES
 
 
+NOT_RUN = ("custom_lin",)  # linear operations that JAX only transposes
+
+
 class Gradients(NamedTuple):
     """How fast the result grows with each value; without those that have no way to it, or are no floats."""
 
@@ -100,18 +103,19 @@ def forward(graph: Graph, *leaves: Any, rules: Rules | None = None) -> Values:
 
 
 def values_at_zero(graph: Graph, *like: ArrayLike) -> Values:
-    """The values of a linear graph where its inputs are 0. What moves with them is 0, and is not computed.
+    """The values of a linear graph where its inputs are 0.
 
     Args:
       graph: of a function that is linear in all of its arguments.
       like: arrays of the types of these.
     """
-    still = {
+    linear = {
         output.node: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[output.node].types)
         for output in _moving(graph, None, How({}, linear=True))
+        if graph.nodes[output.node].name in NOT_RUN
     }
     inputs = {place: (jnp.zeros_like(array),) for place, array in enumerate(like)}
-    return evaluate(graph, *like, known=still | inputs)
+    return evaluate(graph, *like, known=linear | inputs)
 
 
 # --- paths -------------------------------------------------------------------------------------------
@@ -183,20 +187,30 @@ def _through(
 ) -> Sequence[Any]:
     """The node's rule: from the cotangents of its outputs to those of its operands."""
     rule = _rule_of(node, how)
-    if how.own and rule in (tangents.by_tangents, tangents.by_transposition) and node.primitive not in RULES:
+    if how.own and rule is tangents.by_tangents and node.primitive not in RULES:
         unused = how.own.keys() & set().union(*map(primitives, functions_in(node)))
         if unused:
             raise NotImplementedError(f"rules: those of {sorted(unused)} are not used in {node.primitive!r}")
-    known = {**node.settings, "node": node, "wanted": uses, "walk": _walk(how)}
-    asked = _keywords(rule)
-    if not known.keys() >= {*asked}:
-        raise TypeError(f"rule of {node.primitive!r}: asks for {asked}, settings are {list(node.settings)}")
     if node.primitive in how.own:
         y = y[: len(node.types)]  # what is kept with them is for the rule of the table
     first = (tuple(g), y) if node.returns_many else (g[0], y[0])
-    found = rule(*first, *operands, **{name: known[name] for name in asked})
+    found = rule(*first, *operands, **_asked_for(rule, node, uses, how))
     if not isinstance(found, Sequence) or len(found) != len(node.operands):
         raise TypeError(f"rule of {node.primitive!r}: got {found}, expected {len(node.operands)} gradients")
+    return found
+
+
+def _asked_for(rule: Rule, node: Operation, uses: Sequence[bool], how: How) -> dict[str, Any]:
+    """What the rule asks for by keyword."""
+    found = {}
+    for name in _keywords(rule):
+        if name in node.settings:
+            found[name] = node.settings[name]
+        elif name in ("node", "wanted", "walk"):
+            found[name] = {"node": node, "wanted": uses, "walk": _walk(how)}[name]
+        else:
+            expected = [*node.settings, "node", "wanted", "walk"]
+            raise TypeError(f"rule of {node.primitive!r}: asks for {name!r}, expected one of {expected}")
     return found
 
 
@@ -212,11 +226,15 @@ def _rule_of(node: Operation, how: How) -> Rule:
 
 def unknown_settings(node: Operation, rule: Rule) -> list[str]:
     """The settings that a rule does not ask for, and that are set to something that could matter to it."""
-    asked = _keywords(rule)
-    if rule is flat or "node" in asked:
+    known = _known_settings(rule)
+    if rule is flat or "node" in known:
         return []
-    passed = {*asked, *rules.WITHOUT_EFFECT}
-    return [name for name, value in node.settings.items() if name not in passed and _is_set(value)]
+    return [name for name, value in node.settings.items() if name not in known and _is_set(value)]
+
+
+@functools.lru_cache(1024)
+def _known_settings(rule: Rule) -> frozenset[str]:
+    return rules.WITHOUT_EFFECT | {*_keywords(rule)}
 
 
 def _is_set(value: Any) -> bool:
@@ -245,8 +263,7 @@ def _apply(how: How, node: Operation, operands: tuple[Array, ...]) -> tuple[Any,
     if node.primitive not in control_flow.KEEPING:
         return node.apply(*operands)
     keep = control_flow.KEEPING[node.primitive]
-    known = {**node.settings, "walk": _walk(how)}
-    return keep(*operands, **{name: known[name] for name in _keywords(keep)})
+    return keep(*operands, **_asked_for(keep, node, [], how))
 
 
 def _back(

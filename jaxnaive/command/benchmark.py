@@ -8,8 +8,8 @@ from typing import Any
 import jax
 
 
-def medians(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | int = 1) -> list[float]:
-    """Median seconds a call of each function, timed in turn so that a slow moment hits all of them.
+def times(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | int = 1) -> list[list[float]]:
+    """Seconds a call of each function in each round, timed in turn so that a slow moment hits all of them.
 
     Args:
       functions: without arguments; what they return is waited for.
@@ -24,4 +24,9 @@ def medians(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | i
             for _ in range(repeats):
                 jax.block_until_ready(function())
             record.append((time.perf_counter() - start) / repeats)
-    return [statistics.median(record[1:]) for record in times]
+    return [record[1:] for record in times]
+
+
+def medians(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | int = 1) -> list[float]:
+    """Median seconds a call of each function; the arguments are those of :func:`times`."""
+    return list(map(statistics.median, times(*functions, rounds=rounds, calls=calls)))
