@@ -31,7 +31,7 @@ class Walk(NamedTuple):
     forward: Callable[..., Values]  # graph, *operands -> its values
     apply: Callable[..., tuple[Any, ...]]  # node, operands -> its outputs, and what is kept with them
     back: Callable[..., list[Any]]  # graph, values, g, wanted -> for each input its cotangent, or None
-    back_along_tangents: Callable[..., list[Any]]  # linear graph, arrays like its inputs, g -> the same
+    back_along_tangents: Callable[..., list[Any]]  # graph, leaves, g, how many of them are fixed -> the same
     moving: Callable[[Graph, Sequence[bool]], set[Output]]  # the values that move with the wanted inputs
 
 
@@ -49,7 +49,8 @@ def sum_over_repeats(g: Array, shape: tuple[int, ...]) -> Array:
 
 def is_float(value: Any) -> bool:
     """Whether a value or type has a gradient: real and complex floating-point numbers do."""
-    return jnp.issubdtype(jnp.result_type(value), jnp.inexact)
+    dtype = value.dtype if hasattr(value, "dtype") else jnp.result_type(value)
+    return jnp.issubdtype(dtype, jnp.inexact)
 
 
 def zeros(like: Any) -> Array | None:

@@ -102,20 +102,22 @@ def forward(graph: Graph, *leaves: Any, rules: Rules | None = None) -> Values:
     return evaluate(graph, *leaves, apply=functools.partial(_apply, How(rules or {}, linear=False)))
 
 
-def values_at_zero(graph: Graph, *like: ArrayLike) -> Values:
+def values_at_zero(graph: Graph, *leaves: ArrayLike, fixed: int = 0) -> Values:
     """The values of a linear graph where its inputs are 0.
 
     Args:
-      graph: of a function that is linear in all of its arguments.
-      like: arrays of the types of these.
+      graph: of a function that is linear in its arguments after the first ones.
+      leaves: the arguments; those by which it is linear are only looked at for their types.
+      fixed: how many the first ones are.
     """
+    wanted = [place >= fixed for place in range(len(leaves))]
     linear = {
         output.node: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[output.node].types)
-        for output in _moving(graph, None, How({}, linear=True))
+        for output in _moving(graph, wanted, How({}, linear=True))
         if graph.nodes[output.node].name in NOT_RUN
     }
-    inputs = {place: (jnp.zeros_like(array),) for place, array in enumerate(like)}
-    return evaluate(graph, *like, known=linear | inputs)
+    inputs = {place: (jnp.zeros_like(leaf),) for place, leaf in enumerate(leaves) if wanted[place]}
+    return evaluate(graph, *leaves, known=linear | inputs)
 
 
 # --- paths -------------------------------------------------------------------------------------------
@@ -274,9 +276,10 @@ def _back(
 
 
 def _back_along_tangents(
-    how: How, graph: Graph, like: Sequence[Array], g: Sequence[Array | None]
+    how: How, graph: Graph, leaves: Sequence[Array], g: Sequence[Array | None], fixed: int
 ) -> list[Array | None]:
-    return _back(how, graph, values_at_zero(graph, *like), g, [True] * len(like))
+    wanted = [place >= fixed for place in range(len(leaves))]
+    return _back(how, graph, values_at_zero(graph, *leaves, fixed=fixed), g, wanted)[fixed:]
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output]:

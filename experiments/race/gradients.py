@@ -3,10 +3,10 @@
     python experiments/race/gradients.py
     python experiments/race/gradients.py --programs MLP LSTM --rounds 100 --json gradients.json
 
-Both sides are ``jax.jit(value_and_grad(function))``. A ratio is the median, over the rounds, of our time divided
-by JAX's in the same round, with a 95 % interval. The column "itself" has the same ratio for JAX's program
-compiled once more: what it differs from 1 is noise of the machine. Tracing is of a function that is new, in a
-process that has traced others like it. The programs are in ``experiments/race/programs.py``.
+Both sides are ``jax.jit(value_and_grad(function))``. A ratio is the median, over the rounds, of our time
+divided by JAX's in the same round, with a 95 % interval. The column "itself" has the same ratio for JAX's
+program compiled once more: what it differs from 1 is noise of the machine. Tracing is of a function that is
+new, in a process that has traced others like it. The programs are in ``experiments/race/programs.py``.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ STEP_BAR = 1.05  # a compiled step, divided by JAX's
 TRACING_BAR = 1.5
 DIFFERENCE_BAR = 1e-4  # of the gradients in float32
 MORE = 4  # so many times the rounds, for a program that is over a bar
-ROW = "{:14}{:>8}  {:20}{:20}{:20}{:>10}{:>8}"
+ROW = "{:14}{:>8}  {:22}{:22}{:22}{:>10}{:>8}"
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def neural_ode(small: bool, grad: Grad) -> tuple[Callable[..., Array], tuple[Any
             d = slope(t + dt, y + dt * c)
             return y + dt / 6 * (a + 2 * b + 2 * c + d), None
 
-        end, _ = lax.scan(step, start, dt * jnp.arange(steps))
+        end, _ = lax.scan(step, start, dt * jnp.arange(steps, dtype=start.dtype))
         return jnp.square(end - target).mean()
 
     points = random.normal(random.key(1), (2, batch, 2))

@@ -1,6 +1,7 @@
 """The optimizers where optax's own go: in its wrappers, with what these pass, and on complex parameters."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -112,7 +113,7 @@ def test_the_first_update_goes_against_a_complex_gradient(optimizer, size):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_extra_keywords_change_nothing(name):
-    optimizer = PAIRS[name][0](0.05)
+    optimizer: Any = PAIRS[name][0](0.05)
     state = optimizer.init(REAL)
     plain = optimizer.update(REAL, state, REAL)
     extra = {"value": loss(REAL), "grad": REAL, "value_fn": loss}
@@ -123,8 +124,8 @@ def test_extra_keywords_change_nothing(name):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_an_injected_learning_rate_may_be_changed_between_updates(name):
-    make, _ = PAIRS[name]
-    injected = optax.inject_hyperparams(make)(learning_rate=0.05)
+    make: Any = PAIRS[name][0]
+    injected: Any = optax.inject_hyperparams(make)(learning_rate=0.05)
     update = jax.jit(injected.update)
     with jax.numpy_dtype_promotion("standard"):
         state = injected.init(REAL)

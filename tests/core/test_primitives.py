@@ -67,7 +67,7 @@ EXAMPLES = {
 ONCE = {  # those whose second derivative JAX does not have either
     "eigvals": (lambda m: jnp.abs(jnp.linalg.eigvals(m[:, :3] + jnp.diag(3 * jnp.arange(3.0)))), M),
     "gamma": (lambda a: jax.random.gamma(jax.random.key(0), a), V),
-    "ragged_dot": (lambda m: lax.ragged_dot(M, m[None], jnp.array([3])), M.T),
+    "ragged_dot": (lambda m: lax.ragged_dot(jnp.asarray(M), m[None], jnp.array([3])), M.T),
 }  # fmt: skip
 
 NO_FLOATS = [
