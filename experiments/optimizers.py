@@ -2,10 +2,13 @@
 
     python experiments/optimizers.py
 
-The learning rate of each optimizer is chosen on a validation split; the test set is used with the chosen one
-only. What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``.
+The learning rate of each optimizer is chosen on a validation split, and from inside its grid: where the best
+is at an edge, the grid is made wider. Then it is trained with other seeds, and the test set is used once.
+What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``.
 """
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +18,7 @@ import jax
 import numpy as np
 from tyro.conf import OmitArgPrefixes
 
-from jaxnaive import command, data, ensembles, job, layers, runs, splits, statistics, training
+from jaxnaive import command, data, ensembles, grids, job, layers, runs, splits, statistics, training
 from jaxnaive.batches import Examples
 from jaxnaive.command import datasets
 from jaxnaive.command.options import DatasetName, Out, Reading, Resume
@@ -26,8 +29,10 @@ from jaxnaive.pictures import plots
 from jaxnaive.runs import sweeps
 
 EXPERIMENT = "optimizers"
-RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-CHOICE_SEEDS = 2  # runs by which a learning rate is chosen
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)  # to begin with
+FACTOR = 10**0.5  # from one to the next, and beyond
+CHOICE_SEEDS = 4  # runs by which a learning rate is chosen
+CHOOSE, MEASURE = 1, 0  # the keys that their seeds are split from
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,11 @@ class Options:
     """how files of yours are read"""
     hidden: int = 64
     """units of the hidden layer"""
-    epochs: int = 6
+    epochs: int = 8
     """how often every example is seen"""
     batch_size: int = 128
     """examples an update"""
-    seeds: int = 8
+    seeds: int = 16
     """runs of each optimizer with its best learning rate"""
     target: float = 0.97
     """the test accuracy to reach"""
@@ -54,7 +59,8 @@ class Options:
 class Result(NamedTuple):
     """What the comparison comes to."""
 
-    rates: dict[str, float]  # chosen for each optimizer
+    choices: dict[str, grids.Choice]  # of a learning rate for each optimizer
+    rates: dict[str, float]  # those that were chosen
     epochs: dict[str, np.ndarray]  # [seeds], to the target; infinite where it is not reached
     accuracy: dict[str, statistics.Summary]  # on the test set at the end
 
@@ -69,10 +75,18 @@ def main(options: Options) -> Result:
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     about = datasets.describe(dataset, options.dataset)
     with command.open_run(EXPERIMENT, options, about) as disk_run:
-        rates = choose_rates(disk_run, options, dataset)
-        train, test = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
+        choices = choose_rates(disk_run, options, dataset)
+        rates = {name: choice.points[choice.best] for name, choice in choices.items()}
+        examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
         finals = {
-            name: sweep(disk_run, options, name, dataset, train, test, options.seeds, options.epochs, [rate])
+            name: sweeps.sweep(
+                disk_run,
+                name,
+                make_run(options, name, dataset, options.epochs),
+                jax.random.split(jax.random.key(MEASURE), options.seeds),
+                {"learning_rate": [rate]},
+                examples,
+            )
             for name, rate in rates.items()
         }
         curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
@@ -81,50 +95,43 @@ def main(options: Options) -> Result:
         report(options, dataset, rates, accuracy, epochs)
         draw(disk_run.folder, options, dataset, curves, accuracy)
         print(f"saved {disk_run.folder}/: rates.png, curves.png, ranking.png")
-    return Result(rates, epochs, accuracy)
+    return Result(choices, rates, epochs, accuracy)
 
 
-def sweep(
-    disk_run: runs.Run,
-    options: Options,
-    name: str,
-    dataset: data.Dataset,
-    train: Examples,
-    test: Examples,
-    seeds: int,
-    epochs: int,
-    rates: Any,
-) -> ensembles.Runs:
-    """Runs with an optimizer at these learning rates."""
+def make_run(
+    options: Options, name: str, dataset: data.Dataset, epochs: int
+) -> Callable[..., ensembles.Outcome]:
+    """A run with an optimizer, as a function of its learning rate."""
     model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
 
     def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
         recipe = training.Recipe(model, job.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, epochs)
 
-    keys = jax.random.split(jax.random.key(0), seeds)
-    part = f"{name}-rates-{len(rates)}"
-    return sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, (train, test))
+    return run
 
 
-def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, float]:
-    """The best learning rate of each optimizer: short runs with each, and a tenth of the training set."""
-    train, held_out = map(chunks.on_device, splits.hold_out(dataset.train))
+def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) -> dict[str, grids.Choice]:
+    """The learning rate of each optimizer: short runs with many, tested on a tenth of the training set."""
+    examples = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     epochs = max(1, options.epochs // 2)
-    accuracy = {}
+    choices = {}
     for name in job.OPTIMIZERS:
-        found = sweep(disk_run, options, name, dataset, train, held_out, CHOICE_SEEDS, epochs, RATES)
-        final = found.results.metrics["accuracy"][..., -1]
-        accuracy[name] = np.where(found.diverged, np.nan, final).mean(axis=-1)
-    plots.heat_map(
-        disk_run.folder / "rates.png",
-        np.array(list(accuracy.values())),
-        list(accuracy),
-        [f"{rate:g}" for rate in RATES],
-        "learning rate",
-        f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs",
-    )
-    return {name: RATES[int(np.nanargmax(column))] for name, column in accuracy.items()}
+        run, calls = make_run(options, name, dataset, epochs), itertools.count(1)
+
+        def measure(rates: list[float], name: str = name, run: Any = run, calls: Any = calls) -> np.ndarray:
+            part = f"{name}-choice-{next(calls)}"
+            keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
+            found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
+            return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+
+        try:
+            choices[name] = grids.choose(measure, RATES, FACTOR)
+        except ValueError as error:
+            raise command.MissedError(f"learning rates of {name}: {error}") from None
+    title = f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs"
+    plots.choices(disk_run.folder / "rates.png", choices, ("learning rate", "validation accuracy"), title)
+    return choices
 
 
 def epochs_to(accuracy: np.ndarray, target: float) -> np.ndarray:
@@ -157,21 +164,48 @@ def report(
     accuracy: dict[str, statistics.Summary],
     epochs: dict[str, np.ndarray],
 ) -> None:
-    """A row an optimizer, the fastest first, with its difference to plain descent."""
+    """A row an optimizer, the fastest first, and which of them can be told apart."""
+    ranked = sorted(rates, key=lambda name: (epochs[name].mean(), -float(accuracy[name].mean)))
+    reaching = [name for name in ranked if np.isfinite(epochs[name]).all()]
+    p_values = _corrected(reaching, epochs)
+    letters = _letters(reaching, p_values)
     heading = f"epochs to {options.target:.0%}"
     print(f"\n{dataset.name}, {options.hidden} hidden units, {options.seeds} seeds, mean and 95 % interval")
-    print(f"{'optimizer':11}{'rate':>6}  {heading:22}{'sooner than sgd by':22}accuracy at the end")
-    for name in sorted(rates, key=lambda name: epochs[name].mean()):
-        reached = np.isfinite(epochs[name])
-        took, sooner = f"by {reached.sum()} of {len(reached)}", ""
-        if reached.all():
+    print(f"{'optimizer':11}{'rate':>8}  {heading:22}{'group':8}accuracy at the end")
+    for name in ranked:
+        took = f"by {np.isfinite(epochs[name]).sum()} of {options.seeds}"
+        if name in reaching:
             summary = statistics.summarise(epochs[name])
             took = f"{summary.mean:.2f} [{summary.low:.2f}, {summary.high:.2f}]"
-            if name != "sgd" and np.isfinite(epochs["sgd"]).all():
-                gain = statistics.compare(epochs["sgd"], epochs[name])
-                sooner = f"{gain.difference:.2f} [{gain.low:.2f}, {gain.high:.2f}]"
         mean, _, low, high = accuracy[name]
-        print(f"{name:11}{rates[name]:>6g}  {took:22}{sooner:22}{mean:.4f} [{low:.4f}, {high:.4f}]")
+        group = letters.get(name, "")
+        print(f"{name:11}{rates[name]:>8.3g}  {took:22}{group:8}{mean:.4f} [{low:.4f}, {high:.4f}]")
+    print("\nNo two of a group can be told apart: paired t-tests, p corrected by Holm's method, 0.05.")
+    for (sooner, later), p_value in p_values.items():
+        if sooner == reaching[0]:
+            more, low, high, _ = statistics.compare(epochs[later], epochs[sooner])
+            text = f"{more:.2f} [{low:.2f}, {high:.2f}] epochs more than {sooner}"
+            print(f"{later}: {text}, p = {p_value:.2g}")
+
+
+def _corrected(names: list[str], epochs: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:
+    """For every two of a ranking, how likely such a difference is if there is none."""
+    pairs = list(itertools.combinations(names, 2))
+    p_values = [statistics.compare(epochs[sooner], epochs[later]).p_value for sooner, later in pairs]
+    return dict(zip(pairs, statistics.holm(p_values).tolist(), strict=True))
+
+
+def _letters(names: list[str], p_values: dict[tuple[str, str], float]) -> dict[str, str]:
+    """The groups that each of a ranking is in, as letters: no two of a group can be told apart."""
+    differ = np.zeros((len(names), len(names)), bool)
+    for (sooner, later), p_value in p_values.items():
+        places = names.index(sooner), names.index(later)
+        differ[places] = differ[places[::-1]] = p_value < 0.05
+    groups = statistics.groups(differ)
+    return {
+        name: "".join(chr(ord("a") + number) for number, group in enumerate(groups) if place in group)
+        for place, name in enumerate(names)
+    }
 
 
 def draw(

@@ -118,8 +118,8 @@ def vjp(
     """The value of a function, and its pullback: from a cotangent of the value to those of the arguments.
 
     A function that asks in Python for the value of an array, as in ``if x > 0:``, has no graph before that
-    value is known. It is run with the values, by ``jax.linearize``, and the walk goes back along the graph
-    of its tangents, in which the branches are taken.
+    value is known. It is run once more, with the values, by ``jax.linearize``, and the walk goes back along
+    the graph of its tangents, in which the branches are taken.
 
     Args:
       function: returns arrays; with ``has_aux`` a pair of them and of a pytree that is not differentiated.

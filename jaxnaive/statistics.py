@@ -75,3 +75,37 @@ def compare(ours: Numbers, theirs: Numbers, confidence: float = 0.95) -> Compari
         return Comparison(float(mean), float(low), float(high), 0.0 if mean else 1.0)
     p_value = stats.ttest_rel(ours, theirs).pvalue
     return Comparison(float(mean), float(low), float(high), float(p_value))
+
+
+def holm(p_values: Numbers) -> np.ndarray:
+    """The p-values of several comparisons, corrected for their number.
+
+    The smallest is multiplied by how many there are, the next by one less, and so on; none becomes smaller
+    than one before it. If no two recipes differ, some corrected value is below 0.05 in at most 5 % of cases.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    p_values = np.asarray(p_values, np.float64)
+    order = np.argsort(p_values)
+    factors = len(p_values) - np.arange(len(p_values))
+    corrected = np.maximum.accumulate(np.minimum(p_values[order] * factors, 1))
+    return corrected[np.argsort(order)]
+
+
+def groups(differ: np.ndarray) -> list[range]:
+    """Stretches of a ranking within which no two can be told apart, each as long as possible.
+
+    Args:
+      differ: ``[n, n]``, whether two places of the ranking differ.
+
+    >>> groups(np.array([[0, 0, 1], [0, 0, 0], [1, 0, 0]], bool))
+    [range(0, 2), range(1, 3)]
+    """
+    stretches: list[range] = []
+    for start in range(len(differ)):
+        end = start + 1
+        while end < len(differ) and not differ[start : end + 1, start : end + 1].any():
+            end += 1
+        if not stretches or end > stretches[-1].stop:
+            stretches.append(range(start, end))
+    return stretches

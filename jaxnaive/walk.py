@@ -32,8 +32,6 @@ from jaxnaive.rules import Rule, Walk, flat, is_float, sum_over_repeats
 
 Rules = Mapping[str, Rule]  # by the primitive's name, as jaxprs.trace shows it
 RULES: Rules = rules.RULES | linear_rules.RULES | control_flow.RULES
-
-
 NOT_RUN = ("custom_lin",)  # linear operations that JAX only transposes
 
 
@@ -297,9 +295,11 @@ def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output
     return moving
 
 
-def _of_operand(g: Array, type_: jax.ShapeDtypeStruct, node: Operation) -> Array:
+def _of_operand(g: Any, type_: jax.ShapeDtypeStruct, node: Operation) -> Array:
     # What an operation repeats along an axis of length 1, or a number over an array, is used many times over.
     shape = type_.shape
+    if not hasattr(g, "shape"):
+        g = jnp.asarray(g, type_.dtype)  # a number of Python
     if g.shape != shape:
         if (shape and g.ndim != len(shape)) or g.shape not in {type_.shape for type_ in node.types}:
             raise TypeError(f"rule of {node.primitive!r}: got gradient of shape {g.shape}, expected {shape}")

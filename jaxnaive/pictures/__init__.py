@@ -9,6 +9,20 @@ from typing import Any
 from jaxnaive.disk import files
 from jaxnaive.disk.files import StrPath
 
+# Of lines: colours that people tell apart with any kind of colour vision (Okabe and Ito, "Color universal
+# design", 2008), each with a mark and a dash of its own, as no colour says anything alone.
+STYLES = [
+    {"color": color, "marker": marker, "linestyle": dash}
+    for color, marker, dash in (
+        ("#0072B2", "o", "-"),
+        ("#D55E00", "s", "--"),
+        ("#009E73", "^", "-."),
+        ("#CC79A7", "D", ":"),
+        ("#E69F00", "v", (0, (5, 1))),
+        ("#56B4E9", "P", (0, (3, 1, 1, 1))),
+        ("#000000", "X", (0, (1, 1))),
+    )
+]
 _numbers = itertools.count(1)  # of the figures that a script shows
 
 

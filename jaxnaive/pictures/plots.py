@@ -1,5 +1,6 @@
 """Pictures of runs: their losses, a network's predictions for images, and the statistics of many runs."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from jaxnaive import data, pictures
 from jaxnaive.data import Dataset, looks
 from jaxnaive.data.schema import in_units
 from jaxnaive.disk.files import StrPath
+from jaxnaive.grids import Choice
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
@@ -191,11 +193,36 @@ def bands(
     """
     figure = pictures.new(7.5, 4.5)
     axes = figure.subplots()
-    for number, (name, summary) in enumerate(curves.items()):
-        color = f"C{number}"
-        axes.plot(x, summary.mean, color=color, marker="o", markersize=3, label=name)
-        axes.fill_between(x, summary.low, summary.high, color=color, alpha=0.2, linewidth=0)
+    for style, (name, summary) in zip(itertools.cycle(pictures.STYLES), curves.items(), strict=False):
+        axes.plot(x, summary.mean, markersize=4, label=name, **style)
+        axes.fill_between(x, summary.low, summary.high, color=style["color"], alpha=0.2, linewidth=0)
     axes.set(xlabel=labels[0], ylabel=labels[1])
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    pictures.write_title(figure, title)
+    pictures.save(figure, path)
+
+
+def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], title: str) -> None:
+    """How good each point of a grid was, and the one that was chosen, as a large mark.
+
+    Args:
+      path: the PNG file to write.
+      found: by name what was tried.
+      labels: of the points, which are on a logarithmic axis, and of how good they are.
+      title: what it shows.
+    """
+    figure = pictures.new(7.5, 4.5)
+    axes = figure.subplots()
+    for style, (name, choice) in zip(itertools.cycle(pictures.STYLES), found.items(), strict=False):
+        means = choice.curves[..., -1].mean(1)  # of a point that diverged it is not a number
+        axes.plot(choice.points, means, markersize=4, label=name, **style)
+        chosen = choice.points[choice.best], means[choice.best]
+        axes.plot(*chosen, color=style["color"], marker=style["marker"], markersize=12)
+    ends = [choice.curves[choice.best, :, -1].mean() for choice in found.values()]
+    room = 2 * (max(ends) - min(ends)) + 0.01  # below the worst of the chosen
+    axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], ylim=(min(ends) - room, max(ends) + room / 4))
     axes.grid(alpha=0.3)
     axes.legend()
     pictures.write_title(figure, title)

@@ -379,6 +379,13 @@ def test_it_works_on_the_shards_of_an_array():
     assert_trees_close(*(gradients(grad, w, x) for grad in (backprop.grad, jax.grad)), rtol=1e-6)
 
 
+def test_what_a_function_does_besides_is_done_when_it_is_traced():
+    seen = []
+    assert backprop.grad(lambda x: (seen.append(x), 3 * x)[1])(2.0) == 3
+    with pytest.raises(jax.errors.UnexpectedTracerError, match="leaked"):
+        jnp.sin(seen[0])
+
+
 # --- rules of the user -------------------------------------------------------------------------------
 
 
@@ -387,6 +394,7 @@ def test_a_user_can_give_a_rule():
     by_cholesky = backprop.grad(lambda x: jnp.linalg.cholesky(x, symmetrize_input=False).sum(), rules=rules)
     assert by_cholesky(jnp.eye(2)).tolist() == [[5, 5], [5, 5]]
     straight_through = {"sign": lambda g, y, x: [g]}  # the estimator of this name
+    assert backprop.grad(jnp.sign, rules={"sign": lambda g, y, x: [7]})(2.0) == 7
     for x in (2.0, -0.5):
         assert backprop.grad(lambda x: 3 * jnp.sign(x), rules=straight_through)(x) == 3
         value, gradient = backprop.value_and_grad(lambda x: 3 * jnp.sign(x), rules=straight_through)(x)
@@ -425,6 +433,7 @@ def test_a_users_rule_is_not_that_of_the_gradient_of_the_gradient():
     ("rule", "message"),
     [
         (lambda g, y, x: [jnp.ones(3)], r"rule of 'sin': got gradient of shape \(3,\), expected \(\)"),
+        (lambda g, y, x: [g.astype(jnp.float16)], "rule of 'sin': got gradient of float16, expected float32"),
         (lambda g, y, x: [g, g], "rule of 'sin': .* expected 1 gradients"),
         (lambda g, y, x: g, "rule of 'sin': .* expected 1 gradients"),
         (lambda g, y, x, *, axes: [g], r"rule of 'sin': asks for 'axes', expected one of \['accuracy'"),

@@ -46,3 +46,31 @@ def test_a_paired_comparison_is_scipys():
 def test_what_has_no_spread_is_refused(call, message, as_a_user):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_holm_s_correction_is_that_of_a_worked_example():
+    # Three of four tests are significant at 0.05 alone; with Holm's method one is.
+    np.testing.assert_allclose(statistics.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(statistics.holm([0.5, 0.9]), [1, 1])
+    assert statistics.holm([0.2]) == [0.2]
+
+
+def test_holm_s_correction_claims_a_difference_of_equal_recipes_in_at_most_5_percent():
+    rng = np.random.default_rng(0)
+    claims = 0
+    for _ in range(400):
+        runs = rng.normal(size=(4, 16))  # four recipes that do not differ
+        pairs = [(a, b) for a in range(4) for b in range(a)]
+        claims += (
+            statistics.holm([statistics.compare(runs[a], runs[b]).p_value for a, b in pairs]).min() < 0.05
+        )
+    assert claims <= 400 * 0.05 + 2 * np.sqrt(400 * 0.05 * 0.95)
+
+
+def test_groups_are_the_stretches_in_which_nothing_differs():
+    differ = np.zeros((5, 5), bool)
+    differ[0, 2:] = differ[1, 3:] = True
+    differ |= differ.T
+    assert statistics.groups(differ) == [range(0, 2), range(1, 3), range(2, 5)]
+    assert statistics.groups(np.zeros((3, 3), bool)) == [range(3)]
+    assert statistics.groups(~np.eye(3, dtype=bool)) == [range(1), range(1, 2), range(2, 3)]
