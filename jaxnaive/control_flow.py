@@ -20,7 +20,10 @@ def _call(g, y, *operands, jaxpr, wanted, walk):
 
 
 def _remat(g, y, *operands, jaxpr, prevent_cse, wanted, walk):
-    """The walk through the function, run again; behind a barrier, so that its values need not be kept."""
+    """The walk through the function, run again; behind a barrier, so that its values need not be kept.
+
+    All of them are computed again, also those that the checkpoint's policy would keep.
+    """
     if prevent_cse:
         operands, g = lax.optimization_barrier((operands, g))
     return walk.back(jaxpr, walk.forward(jaxpr, *operands), g, wanted)

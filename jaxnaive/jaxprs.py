@@ -5,9 +5,9 @@ it does to them. The jaxpr differs between versions of JAX; this is the only fil
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -136,7 +136,7 @@ def _operation(
         tuple(map(_type, equation.outvars)),
         settings,
         primitive.multiple_results,
-        Apply(primitive, tuple(equation.params.items())),
+        partial(_apply, primitive, primitive.get_bind_params(equation.params)),
         partial(_line, equation.source_info.traceback),
     )
 
@@ -149,15 +149,9 @@ def _line(traceback: Any) -> str:
     return ""
 
 
-class Apply(NamedTuple):
-    """A primitive with its settings, as a function that can be compared with others."""
-
-    primitive: Primitive
-    params: tuple[tuple[str, Any], ...]
-
-    def __call__(self, *operands: ArrayLike) -> tuple[Array, ...]:
-        outputs = self.primitive.bind(*operands, **self.primitive.get_bind_params(dict(self.params)))
-        return tuple(outputs) if self.primitive.multiple_results else (outputs,)
+def _apply(primitive: Primitive, params: Mapping[str, Any], *operands: ArrayLike) -> tuple[Array, ...]:
+    outputs = primitive.bind(*operands, **params)
+    return tuple(outputs) if primitive.multiple_results else (outputs,)
 
 
 def _scan_settings(step: Graph, equation: JaxprEqn) -> dict[str, Any]:

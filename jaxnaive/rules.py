@@ -31,7 +31,7 @@ class Walk(NamedTuple):
     forward: Callable[..., Values]  # graph, *operands -> its values
     apply: Callable[..., tuple[Any, ...]]  # node, operands -> its outputs, and what is kept with them
     back: Callable[..., list[Any]]  # graph, values, g, wanted -> for each input its cotangent, or None
-    back_along_tangents: Callable[..., list[Any]]  # graph, leaves, g, how many of them are fixed -> the same
+    back_along_tangents: Callable[..., list[Any]]  # linear graph, arrays like its inputs, g -> the same
     moving: Callable[[Graph, Sequence[bool]], set[Output]]  # the values that move with the wanted inputs
 
 
@@ -220,7 +220,7 @@ WITHOUT_EFFECT = frozenset({
     "name", "new_dtype", "new_sizes", "shape", "sizes", "slice_sizes", "unique_indices", "weak_type",
     # of calls
     "ctx_mesh", "differentiated", "donated_invars", "in_layouts", "in_shardings", "out_layouts",
-    "out_shardings", "prevent_cse",
+    "out_shardings", "policy", "prevent_cse",
 })  # fmt: skip
 
 RULES: dict[str, Rule] = {

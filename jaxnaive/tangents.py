@@ -5,56 +5,28 @@ operands' tangents, and a graph like any other, so the walk goes backwards along
 that has no rule either is linear, and JAX transposes it.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 from jaxtyping import Array
 
-from jaxnaive.graph import Graph
 from jaxnaive.jaxprs import trace
 
 
 def by_tangents(g, y, *operands, node, wanted, walk):
     """The walk backwards along the tangents of an operation; or what JAX says against it."""
     g = g if isinstance(g, tuple) else (g,)
-    moving = [one for one, want in zip(operands, wanted, strict=True) if want]
-    counts = tuple(one is not None for one in g)
+    counts = [one is not None for one in g]
+    of_moving, moving = _function_of_wanted(node.apply, operands, counts, wanted)
     try:
-        kept = _graph_of_tangents if _is_hashable(node.apply) else _graph_of_tangents.__wrapped__
-        graph = kept(node.apply, tuple(wanted), counts, tuple(map(jax.typeof, operands)))
-        given = [one for one in g if one is not None]
-        found = walk.back_along_tangents(graph, [*operands, *moving], given, len(operands))
+        graph = trace(lambda *tangents: jax.jvp(of_moving, moving, tangents)[1], *moving)
+        found = walk.back_along_tangents(graph, moving, [one for one in g if one is not None])
     except (NotImplementedError, TypeError, ValueError) as error:
         where = f" in {line}" if (line := node.line()) else ""
         advice = f"a rule of your own helps: backprop.grad(..., rules={{{node.primitive!r}: ...}})"
         raise type(error)(f"{node.primitive!r}{where}: {error}; {advice}") from error
     return _in_their_places(found, operands, wanted)
-
-
-@functools.lru_cache(64)  # one operation is used at many places, and traced many times
-def _graph_of_tangents(
-    apply: Callable[..., tuple[Array, ...]],
-    wanted: tuple[bool, ...],
-    counts: tuple[bool, ...],
-    types: tuple[Any, ...],
-) -> Graph:
-    """Of the operands and the tangents of those wanted: how the outputs that count move."""
-
-    def function(operands: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:
-        of_moving, moving = _function_of_wanted(apply, operands, counts, wanted)
-        return jax.jvp(of_moving, moving, tuple(tangents))[1]
-
-    return trace(function, types, [type_ for type_, want in zip(types, wanted, strict=True) if want])
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 def by_transposition(g, y, *operands, node, wanted):

@@ -100,22 +100,19 @@ def forward(graph: Graph, *leaves: Any, rules: Rules | None = None) -> Values:
     return evaluate(graph, *leaves, apply=functools.partial(_apply, How(rules or {}, linear=False)))
 
 
-def values_at_zero(graph: Graph, *leaves: ArrayLike, fixed: int = 0) -> Values:
+def values_at_zero(graph: Graph, *like: ArrayLike) -> Values:
     """The values of a linear graph where its inputs are 0.
 
     Args:
-      graph: of a function that is linear in its arguments after the first ones.
-      leaves: the arguments; those by which it is linear are only looked at for their types.
-      fixed: how many the first ones are.
+      graph: of a function that is linear in all of its arguments.
+      like: arrays of the types of these.
     """
-    wanted = [place >= fixed for place in range(len(leaves))]
     linear = {
         output.node: tuple(jnp.zeros(type_.shape, type_.dtype) for type_ in graph.nodes[output.node].types)
-        for output in _moving(graph, wanted, How({}, linear=True))
+        for output in _moving(graph, None, How({}, linear=True))
         if graph.nodes[output.node].name in NOT_RUN
     }
-    inputs = {place: (jnp.zeros_like(leaf),) for place, leaf in enumerate(leaves) if wanted[place]}
-    return evaluate(graph, *leaves, known=linear | inputs)
+    return evaluate(graph, *map(jnp.zeros_like, like), known=linear)
 
 
 # --- paths -------------------------------------------------------------------------------------------
@@ -218,10 +215,10 @@ def _rule_of(node: Operation, how: How) -> Rule:
     """The caller's; or that of the table, if it knows what the node is set to; or what JAX says."""
     if node.primitive in how.own:
         return how.own[node.primitive]
-    rule = RULES.get(node.primitive)
-    if rule is not None and not unknown_settings(node, rule):
-        return rule
-    return tangents.by_transposition if how.linear else tangents.by_tangents
+    rule = RULES.get(node.primitive, tangents.by_tangents)
+    if unknown_settings(node, rule):
+        rule = tangents.by_tangents
+    return tangents.by_transposition if how.linear and rule is tangents.by_tangents else rule
 
 
 def unknown_settings(node: Operation, rule: Rule) -> list[str]:
@@ -274,10 +271,9 @@ def _back(
 
 
 def _back_along_tangents(
-    how: How, graph: Graph, leaves: Sequence[Array], g: Sequence[Array | None], fixed: int
+    how: How, graph: Graph, like: Sequence[Array], g: Sequence[Array | None]
 ) -> list[Array | None]:
-    wanted = [place >= fixed for place in range(len(leaves))]
-    return _back(how, graph, values_at_zero(graph, *leaves, fixed=fixed), g, wanted)[fixed:]
+    return _back(how, graph, values_at_zero(graph, *like), g, [True] * len(like))
 
 
 def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output]:

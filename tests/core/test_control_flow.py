@@ -41,6 +41,14 @@ scaled_by_integer.defjvp(
 )
 
 
+@jax.custom_jvp
+def linear_with_own_jvp(x):
+    return 3 * x
+
+
+linear_with_own_jvp.defjvp(lambda at, move: (linear_with_own_jvp(*at), linear_with_own_jvp(*move)))
+
+
 @jax.custom_vjp
 def with_own_vjp(x, n):
     return x * x, n
@@ -73,6 +81,7 @@ FUNCTIONS = {
     "vmap": (jax.vmap(lambda row: jnp.dot(row, row) * row), M),
     "custom_jvp": (with_own_jvp, V, W),
     "custom_jvp with an integer": (lambda x: scaled_by_integer(x, jnp.array(2))[0], V),
+    "custom_jvp, linear": (lambda x: linear_with_own_jvp(x) * x, V),
     "custom_vjp": (lambda x: with_own_vjp(x, jnp.array(2))[0], V),
     "jax.nn.relu": (jax.nn.relu, np.array([-1.0, 0.0, 2.0])),
     "jax.nn.gelu, silu, softmax": (lambda x: (jax.nn.gelu(x), jax.nn.silu(x), jax.nn.softmax(x)), W),
