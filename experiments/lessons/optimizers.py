@@ -313,11 +313,13 @@ assert fewest["round bowl", "sgd"] < fewest["round bowl", "nesterov"] < fewest["
 # %% [markdown] lang="en"
 # Whether it is faster for a real network is a third question, which no valley answers.
 # `python experiments/optimizers.py` measures it, with a learning rate chosen for each optimizer, several
-# seeds and error bars.
+# seeds and error bars. On MNIST it is not: at its best learning rate, which is five times as large, plain
+# descent needs as many epochs, as far as 16 seeds can tell.
 
 # %% [markdown] lang="zh"
 # 对真实的网络是否更快，是另一个问题，山谷回答不了。`python experiments/optimizers.py` 会测量：
-# 为每种优化器选择学习率，用多个随机种子，并给出误差范围。
+# 为每种优化器选择学习率，用多个随机种子，并给出误差范围。在 MNIST 上并不更快：普通梯度下降用自己最好的学习率
+# （是动量的五倍），需要的轮数一样多，16 个种子看不出差别。
 
 # %% [markdown] lang="en"
 # ## The current gradient and the previous update

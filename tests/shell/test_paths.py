@@ -14,6 +14,7 @@ from PIL import Image
 
 from jaxnaive import data, layers, optimizers, pictures, runs, training
 from jaxnaive.disk import arrays, checkpoints, files
+from jaxnaive.grids import Choice
 from jaxnaive.networks import handwriting
 from jaxnaive.pages import report
 from jaxnaive.pictures import plots
@@ -24,6 +25,7 @@ STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
 IMAGE = np.arange(64, dtype=np.uint8).reshape(8, 8)
 CERTIFICATE = dict.fromkeys(certificates.KEYS, 1)
 NUMBERS = np.linspace(0.1, 0.9, 4)
+CHOICE = Choice([0.1, 1.0, 10.0], np.linspace(0, 1, 12).reshape(3, 2, 2), 1)
 SUMMARY = Summary(NUMBERS, 0 * NUMBERS, NUMBERS - 0.1, NUMBERS + 0.1)
 ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
 
@@ -138,6 +140,7 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "pictures.plots.predictions": lambda at: predictions(at("a.png")),
     "pictures.plots.seen": lambda at: plots.seen(at("a.png"), IMAGE / 64, IMAGE, NUMBERS, list("abcd")),
     "pictures.plots.bands": lambda at: plots.bands(at("a.png"), NUMBERS, {"a": SUMMARY}, ("x", "y"), "t"),
+    "pictures.plots.choices": lambda at: plots.choices(at("a.png"), {"a": CHOICE}, ("x", "y"), "title"),
     "pictures.plots.heat_map": lambda at: plots.heat_map(
         at("a.png"), NUMBERS.reshape(2, 2), ["a", "b"], ["c", "d"], "x", "title"
     ),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxnaive import data, jaxprs, pictures
+from jaxnaive.grids import Choice
 from jaxnaive.pictures import diagrams, drawings, plots
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
@@ -16,6 +17,7 @@ LONG = (
     "fashion_mnist: the validation accuracy after ten epochs, the mean of all runs, and much more than that"
 )
 NUMBERS = np.linspace(0.1, 0.9, 4)
+CHOICE = Choice([0.1, 1.0, 10.0], np.linspace(0, 1, 12).reshape(3, 2, 2), 1)
 SUMMARY = Summary(NUMBERS, 0 * NUMBERS, NUMBERS - 0.1, NUMBERS + 0.1)
 ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
 SECONDS = {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}
@@ -23,6 +25,7 @@ ROWS = ["one", "a row with a long name"]
 DRAW = {
     "curves": lambda: plots.curves(PATH, History(np.ones((2, 3), np.float32)), LONG),
     "bands": lambda: plots.bands(PATH, NUMBERS, {"a": SUMMARY}, ("x", "y"), LONG),
+    "choices": lambda: plots.choices(PATH, {"a": CHOICE, "b": CHOICE}, ("x", "y"), LONG),
     "heat_map": lambda: plots.heat_map(PATH, NUMBERS.reshape(2, 2), ROWS, ["a", "b"], "x", LONG),
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
     "race": lambda: plots.race(PATH, {"ours": {"epoch": 1.0, "same recipe": SECONDS}}, 2 * LONG),
