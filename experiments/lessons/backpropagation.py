@@ -429,7 +429,7 @@ assert backwards < 20 * forwards and all_of_them > 100 * backwards
 # `jn.operations.convolution` 就是这个点积，用 `vmap` 映射到所有位置。
 # 这个网络有两个这样的层，它们的输出再交给一个密集网络。
 
-# %% tags=["S61"]
+# %%
 side = dataset.train.images.shape[1]
 width, stride = (5, 2) if side == 28 else (3, 1)  # of a window; from one to the next
 
