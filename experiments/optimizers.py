@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -115,23 +115,30 @@ def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) ->
     """The learning rate of each optimizer: short runs with many, tested on a tenth of the training set."""
     examples = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     epochs = max(1, options.epochs // 2)
-    choices = {}
-    for name in job.OPTIMIZERS:
-        run, calls = make_run(options, name, dataset, epochs), itertools.count(1)
-
-        def measure(rates: list[float], name: str = name, run: Any = run, calls: Any = calls) -> np.ndarray:
-            part = f"{name}-choice-{next(calls)}"
-            keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
-            found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
-            return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
-
-        try:
-            choices[name] = grids.choose(measure, RATES, FACTOR)
-        except ValueError as error:
-            raise command.MissedError(f"learning rates of {name}: {error}") from None
+    choices = {
+        name: choose_rate(disk_run, name, make_run(options, name, dataset, epochs), examples)
+        for name in job.OPTIMIZERS
+    }
     title = f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs"
     plots.choices(disk_run.folder / "rates.png", choices, ("learning rate", "validation accuracy"), title)
     return choices
+
+
+def choose_rate(
+    disk_run: runs.Run, name: str, run: Callable[..., ensembles.Outcome], examples: tuple[Examples, ...]
+) -> grids.Choice:
+    """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid."""
+    keys, calls = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS), itertools.count(1)
+
+    def measure(rates: list[float]) -> np.ndarray:
+        part = f"{name}-choice-{next(calls)}"
+        found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
+        return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+
+    try:
+        return grids.choose(measure, RATES, FACTOR)
+    except ValueError as error:
+        raise command.MissedError(f"learning rates of {name}: {error}") from None
 
 
 def epochs_to(accuracy: np.ndarray, target: float) -> np.ndarray:

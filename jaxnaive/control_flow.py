@@ -26,7 +26,7 @@ def _remat(g, y, *operands, jaxpr, prevent_cse, wanted, walk):
     """
     if prevent_cse:
         operands, g = lax.optimization_barrier((operands, g))
-    return walk.back(jaxpr, walk.forward(jaxpr, *operands), g, wanted)
+    return _call(g, y, *operands, jaxpr=jaxpr, wanted=wanted, walk=walk)
 
 
 def _cond(g, y, index, *operands, branches, wanted, walk):

@@ -62,7 +62,7 @@ class Operation(NamedTuple):
     settings: Mapping[str, Any]  # what else defines it, such as the axes of a sum; functions in it are Graphs
     returns_many: bool  # whether it returns a tuple, possibly of one, and not an array
     apply: Callable[..., tuple[Array, ...]]  # operands -> outputs
-    line: Callable[[], str] = str  # of the program, such as "model.py:12, in loss"; "" if it is not known
+    where: Callable[[], str] = str  # in the program, such as " in model.py:12, in loss"; "" if not known
 
 
 Node = Input | Constant | Operation

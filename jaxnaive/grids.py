@@ -23,7 +23,7 @@ def choose(
     """The best of a geometric grid, from inside it, and of two points more beside it.
 
     Where the best is the smallest or the largest point, two more are measured beyond it, until it is not.
-    Then the two geometric means with its neighbours are measured too.
+    The first that is inside has the geometric means with its neighbours measured too.
 
     Args:
       measure: points -> how good each is after each epoch of each run; not a number where a run diverged.
@@ -35,23 +35,22 @@ def choose(
       ValueError: all runs diverge, or the best is still at an edge.
     """
     points = sorted(points)
-    curves = measure(points)
-    for _ in range(most):
+    curves, widened, is_fine = measure(points), 0, False
+    while True:
         best = best_of(curves)
-        if 0 < best < len(points) - 1:
-            break
-        more = (
-            [points[0] / factor**2, points[0] / factor]
-            if best == 0
-            else [points[-1] * factor, points[-1] * factor**2]
-        )
+        is_inside = 0 < best < len(points) - 1
+        if is_inside and is_fine:
+            return Choice(points, curves, best)
+        if is_inside:
+            more = [float(np.sqrt(points[best] * points[best + side])) for side in (-1, 1)]
+            is_fine = True
+        elif widened == most:
+            text = f"the best of {points[0]:.3g} to {points[-1]:.3g} is at an edge: {points[best]:.3g}"
+            raise ValueError(text)
+        else:
+            edge, step = (points[0], 1 / factor) if best == 0 else (points[-1], factor)
+            more, widened = [edge * step, edge * step**2], widened + 1
         points, curves = _merged(points, curves, more, measure(more))
-    best = best_of(curves)
-    if not 0 < best < len(points) - 1:
-        raise ValueError(f"the best of {points[0]:.3g} to {points[-1]:.3g} is at an edge: {points[best]:.3g}")
-    between = [float(np.sqrt(points[best] * points[best + side])) for side in (-1, 1)]
-    points, curves = _merged(points, curves, between, measure(between))
-    return Choice(points, curves, best_of(curves))
 
 
 def best_of(curves: Curves) -> int:

@@ -18,14 +18,7 @@ from jaxtyping import Array, PyTree
 from jaxnaive.graph import Constant, Graph, Input, Node, Operation, Output, called, inputs_of, type_of
 
 CALLS = {"jit", "remat2", "custom_jvp_call", "custom_vjp_call"}  # the primitives that run a function, once
-REFS = {
-    "new_ref",
-    "empty_ref",
-    "get",
-    "swap",
-    "addupdate",
-    "run_state",
-}  # what makes, reads and writes jax.Ref
+REFS = {"new_ref", "empty_ref", "get", "swap", "addupdate", "run_state"}  # make, read or write a jax.Ref
 JAXPRS = (Jaxpr, ClosedJaxpr)
 LIBRARIES = (jax.__file__.removesuffix("__init__.py"), __file__.removesuffix("jaxprs.py"))
 
@@ -121,10 +114,10 @@ def _operation(
 ) -> Operation:
     primitive = equation.primitive
     if primitive.name in REFS:
-        where = f" in {line}" if (line := _line(equation.source_info.traceback)) else ""
+        place = f"{primitive.name!r}{_where(equation.source_info.traceback)}"
         raise NotImplementedError(
-            f"{primitive.name!r}{where}: a graph has no place for values that are overwritten, as those in a "
-            "jax.Ref are; use x.at[index].set(value), or what a scan carries"
+            f"{place}: a graph has no place for values that are overwritten, as those in a jax.Ref are; "
+            "use x.at[index].set(value), or what a scan carries"
         )
     settings = {name: _setting(value, opened) for name, value in equation.params.items()}
     if primitive.name == "scan":
@@ -137,15 +130,15 @@ def _operation(
         settings,
         primitive.multiple_results,
         partial(_apply, primitive, primitive.get_bind_params(equation.params)),
-        partial(_line, equation.source_info.traceback),
+        partial(_where, equation.source_info.traceback),
     )
 
 
-def _line(traceback: Any) -> str:
+def _where(traceback: Any) -> str:
     """The innermost line of the program outside of JAX and of this package."""
     for frame in traceback.frames if traceback else ():
         if not frame.file_name.startswith(LIBRARIES):
-            return f"{frame.file_name}:{frame.line_num}, in {frame.function_name}"
+            return f" in {frame.file_name}:{frame.line_num}, in {frame.function_name}"
     return ""
 
 
@@ -189,9 +182,8 @@ def _unwrapped(jaxpr: Any) -> Any:
 
 
 def _type(atom: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(
-        getattr(atom.aval, "shape", ()), getattr(atom.aval, "dtype", bool)
-    )  # or a token
+    aval = atom.aval  # a token has neither shape nor dtype
+    return jax.ShapeDtypeStruct(getattr(aval, "shape", ()), getattr(aval, "dtype", bool))
 
 
 def _without_dead_code(graph: Graph) -> Graph:

@@ -2,7 +2,8 @@
 
 A rule is a vector-Jacobian product. Given ``g``, how fast the result of the whole function grows with the
 operation's output ``y``, it returns how fast the result grows with each operand. :data:`RULES` is the table.
-The rules of calls, loops and branches, which have functions in them, are in ``control_flow``.
+Longer ones of linear operations are in ``linear_rules``, those of calls, loops and branches, which have
+functions in them, in ``control_flow``.
 
 The rules are written in ``jax.numpy``, so they have graphs of their own: a gradient can be compiled,
 vectorised, and differentiated again.
@@ -67,6 +68,12 @@ def _others(x, axes):
     return [axis for axis in range(x.ndim) if axis not in axes]
 
 
+def _by_parts(function, g, x, walk):
+    """By the rules of the operations that make it up."""
+    graph = trace(function, x)
+    return walk.back(graph, walk.forward(graph, x), [g], [True])
+
+
 def flat(g, y, *operands):
     """The slope is 0 wherever there is one."""
     return [None for _ in operands]
@@ -124,19 +131,17 @@ def _reduce_prod(g, y, x, *, axes, walk):
             factors = factors[:half] * jnp.concatenate([factors[half:], ones])
         return factors[0] if count else jnp.ones_like(y)
 
-    graph = trace(product, x)
-    return walk.back(graph, walk.forward(graph, x), [g], [True])
+    return _by_parts(product, g, x, walk)
 
 
 def _cumulative(combine):
-    """Of a running product, maximum, ...: by the rules of the operations that make it up."""
+    """Of a running product, maximum, ...: by the rules of the operation that is repeated."""
 
     def rule(g, y, x, *, axis, reverse, walk):
         def running(x):
             return lax.associative_scan(combine, x, reverse=reverse, axis=axis)
 
-        graph = trace(running, x)
-        return walk.back(graph, walk.forward(graph, x), [g], [True])
+        return _by_parts(running, g, x, walk)
 
     return rule
 

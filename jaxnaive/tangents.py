@@ -23,9 +23,8 @@ def by_tangents(g, y, *operands, node, wanted, walk):
         graph = trace(lambda *tangents: jax.jvp(of_moving, moving, tangents)[1], *moving)
         found = walk.back_along_tangents(graph, moving, [one for one in g if one is not None])
     except (NotImplementedError, TypeError, ValueError) as error:
-        where = f" in {line}" if (line := node.line()) else ""
         advice = f"a rule of your own helps: backprop.grad(..., rules={{{node.primitive!r}: ...}})"
-        raise type(error)(f"{node.primitive!r}{where}: {error}; {advice}") from error
+        raise type(error)(f"{node.primitive!r}{node.where()}: {error}; {advice}") from error
     return _in_their_places(found, operands, wanted)
 
 

@@ -284,11 +284,15 @@ def _moving(graph: Graph, wanted: Sequence[bool] | None, how: How) -> set[Output
             moves = wanted is None or wanted[place]
         else:
             moves = any(operand in moving for operand in node.operands)
-            moves = moves and not (isinstance(node, Operation) and _rule_of(node, how) is flat)
+            moves = moves and not (isinstance(node, Operation) and _is_flat(node, how))
         if moves:
             types = enumerate(node.types)
             moving |= {Output(place, index) for index, type_ in types if is_float(type_)}
     return moving
+
+
+def _is_flat(node: Operation, how: How) -> bool:
+    return how.own.get(node.primitive, RULES.get(node.primitive)) is flat
 
 
 def _of_operand(g: Any, type_: jax.ShapeDtypeStruct, node: Operation) -> Array:

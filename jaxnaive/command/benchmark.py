@@ -17,14 +17,14 @@ def times(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | int
       calls: in a round; for all functions, or one number for each.
     """
     each = [calls] * len(functions) if isinstance(calls, int) else calls
-    times: list[list[float]] = [[] for _ in functions]
+    records: list[list[float]] = [[] for _ in functions]
     for _ in range(rounds + 1):
-        for function, repeats, record in zip(functions, each, times, strict=True):
+        for function, repeats, record in zip(functions, each, records, strict=True):
             start = time.perf_counter()
             for _ in range(repeats):
                 jax.block_until_ready(function())
             record.append((time.perf_counter() - start) / repeats)
-    return [record[1:] for record in times]
+    return [record[1:] for record in records]
 
 
 def medians(*functions: Callable[[], Any], rounds: int, calls: Sequence[int] | int = 1) -> list[float]:

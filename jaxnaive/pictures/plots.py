@@ -224,7 +224,7 @@ def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], ti
     room = 2 * (max(ends) - min(ends)) + 0.01  # below the worst of the chosen
     axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], ylim=(min(ends) - room, max(ends) + room / 4))
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")  # inside it would hide a mark
     pictures.write_title(figure, title)
     pictures.save(figure, path)
 

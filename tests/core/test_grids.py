@@ -56,3 +56,24 @@ def test_of_points_that_are_as_good_at_the_end_the_faster_one_is_chosen():
     diverged = np.stack([early, finals], axis=-1)
     diverged[1, 2, 0] = np.nan
     assert grids.best_of(diverged) == 0
+
+
+def test_a_near_tie_with_the_edge_makes_the_grid_wider_too():
+    """The best of the points in between is so noisy that the smallest point, which is faster, is as good."""
+    finals = {1.0: 0.90, 10.0: 0.95, 100.0: 0.80, 10**1.5: 0.96}
+
+    def of_points(points):
+        final = (
+            np.array([finals.get(round(point, 9), finals.get(point, 0.5)) for point in points])[:, None]
+            + NOISE
+        )
+        final[[abs(point - 10**1.5) < 1e-9 for point in points]] += [-0.3, 0.3, -0.3, 0.3]
+        early = np.where(np.array(points) == 1, 0.9, 0.1)[:, None] + 0 * NOISE
+        return np.stack([early, final], axis=-1)
+
+    seen = []
+    choice = grids.choose(
+        lambda points: (seen.append(points), of_points(points))[1], [1.0, 10.0, 100.0], 10.0
+    )
+    np.testing.assert_allclose(seen[2], [0.1, 0.01])
+    assert choice.points[choice.best] == 1 and choice.best > 0
