@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from jaxnaive import training
-from jaxnaive.batches import Examples
+from jaxnaive.batches import AnyArray, Examples
 from jaxnaive.graph import peak_bytes, type_of
 from jaxnaive.jaxprs import trace
 from jaxnaive.statistics import Numbers
@@ -29,8 +29,9 @@ CPU_SEEDS_BYTES = 2**23  # the same for runs of different seeds, which do not sh
 class Outcome(NamedTuple):
     """What a run of :func:`train_and_test` returns."""
 
-    loss: Float[Array, "*runs epochs"]  # on the training examples, mean of each epoch's steps
-    metrics: dict[str, Array]  # of the recipe, by name, on the test examples after each epoch
+    loss: Float[AnyArray, "*runs epochs"]  # on the training examples, mean of each epoch's steps
+    metrics: dict[str, AnyArray]  # of the recipe, by name, on the test examples after each epoch
+    validation: Float[AnyArray, "*runs epochs"] | None = None  # loss on examples held out, after each epoch
 
 
 class Runs(NamedTuple):
@@ -71,6 +72,7 @@ def train_and_test(
     recipe: Recipe,
     epochs: int,
     order_key: Key[Array, ""] | None = None,
+    validation: Examples | None = None,
 ) -> Outcome:
     """A whole run, tested after each epoch.
 
@@ -81,15 +83,47 @@ def train_and_test(
       recipe: model, optimizer, loss, batch size, metrics.
       epochs: how many times every example is seen.
       order_key: the same for several runs, and they see the same batches.
+      validation: examples held out, to see by their loss when a run would have stopped: :func:`kept_epoch`.
     """
 
-    def epoch(state: training.State, _: None) -> tuple[training.State, tuple[Array, dict[str, Array]]]:
+    def epoch(state: training.State, _: None) -> tuple[training.State, Outcome]:
         state, loss = training.train_epoch(state, train, recipe)
-        return state, (loss.mean(), training.evaluate(state.params, test, recipe).metrics)
+        watched = None if validation is None else training.evaluate(state.params, validation, recipe).loss
+        return state, Outcome(loss.mean(), training.evaluate(state.params, test, recipe).metrics, watched)
 
-    state = training.start(key, recipe, order_key)
-    _, (loss, metrics) = jax.lax.scan(epoch, state, length=epochs)
-    return Outcome(loss, metrics)
+    return jax.lax.scan(epoch, training.start(key, recipe, order_key), length=epochs)[1]
+
+
+def kept_epoch(outcome: Outcome, stop_at_loss: float = 0.0, patience: int | None = None) -> np.ndarray:
+    """The epoch, from 0, whose parameters each run would have kept if it could stop early.
+
+    Args:
+      outcome: of runs that did not stop.
+      stop_at_loss: a run is over after the epoch whose mean loss is below it, and keeps that epoch's.
+      patience: a run is over when the validation loss has not become smaller for so many epochs, and keeps
+        those of the smallest.
+    """
+    is_over, validation = np.asarray(outcome.loss) < stop_at_loss, np.asarray(outcome.validation)
+    if patience:
+        is_over |= epochs_without_progress(validation) >= patience
+    is_over[..., -1] = True
+    last = is_over.argmax(-1)
+    if not patience:
+        return last
+    was_seen = np.arange(is_over.shape[-1]) <= last[..., None]
+    return np.where(was_seen, validation, np.inf).argmin(-1)
+
+
+def epochs_without_progress(validation: Any) -> np.ndarray:
+    """How many epochs it was, after each, since the validation loss had become smaller than before.
+
+    >>> epochs_without_progress([3.0, 2.0, 2.5, 2.0, 1.0]).tolist()
+    [0, 0, 1, 2, 0]
+    """
+    loss = np.asarray(validation)
+    is_new = np.diff(np.minimum.accumulate(loss, -1), axis=-1, prepend=np.inf) < 0
+    epoch = np.arange(loss.shape[-1])
+    return epoch - np.maximum.accumulate(np.where(is_new, epoch, 0), -1)
 
 
 def sweep(
@@ -116,8 +150,7 @@ def sweep(
     (['a', 'b', 'seed'], (2, 2, 3), 14.0)
     """
     planned = plan(run, keys, grid, shared, memory)
-    compute, _ = compiled(planned)
-    return assemble(planned, [compute(chunk) for chunk in planned.chunks])
+    return assemble(planned, list(map(compiled(planned, lowered(planned)), planned.chunks)))
 
 
 def plan(
@@ -165,21 +198,34 @@ def plan(
     return Plan(run, shared, keys, axes, points, chunks, needed, calls)
 
 
-def compiled(plan: Plan) -> tuple[Callable[[Chunk], PyTree[Array]], PyTree[jax.ShapeDtypeStruct]]:
-    """The one program of a plan, as a function of a chunk; and the shapes and dtypes of what it returns."""
+def lowered(plan: Plan) -> jax.stages.Lowered:
+    """The one program of a plan, traced for the shapes of a chunk, and not compiled yet."""
 
     def one(key: Array, point: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
         return plan.run(key, *shared, **dict(zip(plan.axes, point, strict=True)))
 
     over_points = jax.vmap(one, (None, 0, None))
-    program = jax.jit(jax.vmap(over_points, (0, None, None)))
-    first = plan.chunks[0]
-    arguments = (plan.keys[first.seeds], plan.points[first.points], plan.shared)
-    executable = program.lower(*arguments).compile()
-    return (
-        lambda chunk: executable(plan.keys[chunk.seeds], plan.points[chunk.points], plan.shared),
-        jax.eval_shape(program, *arguments),
-    )
+    return jax.jit(jax.vmap(over_points, (0, None, None))).lower(*_arguments(plan, plan.chunks[0]))
+
+
+def compiled(plan: Plan, program: jax.stages.Lowered) -> Callable[[Chunk], PyTree[Array]]:
+    """The program of a plan, compiled, as a function of a chunk."""
+    executable = program.compile()
+    return lambda chunk: executable(*_arguments(plan, chunk))
+
+
+def _arguments(plan: Plan, chunk: Chunk) -> tuple[Array, np.ndarray, Sequence[PyTree]]:
+    return plan.keys[chunk.seeds], plan.points[chunk.points], plan.shared
+
+
+def first_seeds(plan: Plan, seeds: int) -> Plan:
+    """The plan of so many of the seeds, the first; its chunks are a first part of the chunks of the whole."""
+    chunks = [
+        chunk._replace(num_seeds=min(chunk.num_seeds, seeds - int(chunk.seeds[0])))
+        for chunk in plan.chunks
+        if chunk.seeds[0] < seeds
+    ]
+    return plan._replace(keys=plan.keys[:seeds], chunks=chunks)
 
 
 def assemble(plan: Plan, results: Sequence[PyTree[Array]]) -> Runs:

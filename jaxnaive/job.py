@@ -131,6 +131,7 @@ def make_recipe(
     examples: int,
     is_regression: bool = False,
     model: layers.Layer | None = None,
+    numbers: Mapping[str, Any] | None = None,
 ) -> training.Recipe:
     """How to train a settled job.
 
@@ -141,19 +142,27 @@ def make_recipe(
       examples: how many there are to train on.
       is_regression: whether the outputs are numbers, and not classes.
       model: the network. Default: that of the job.
+      numbers: ``learning_rate`` and ``label_smoothing`` in the place of the job's, and ``decay`` in the place
+        of the optimizer's own. They may be traced.
 
     Raises:
-      ValueError: the job is not settled, or smooths the labels of a regression.
+      ValueError: the job is not settled, smooths the labels of a regression, or has an optimizer without
+        decay where one is given.
     """
     if job.optimizer is None or job.batch_size is None or job.epochs is None:
         raise ValueError("job: got one that leaves something open, expected a settled one")
-    if is_regression and job.label_smoothing:
-        raise ValueError(f"label smoothing: got {job.label_smoothing} in a regression, expected 0")
-    rate = make_schedule(job.schedule, job.learning_rate, num_batches(examples, job.batch_size) * job.epochs)
+    numbers = numbers or {}
+    smoothing = numbers.get("label_smoothing", job.label_smoothing)
+    if is_regression and smoothing:
+        raise ValueError(f"label smoothing: got {smoothing} in a regression, expected 0")
+    make, updates = find_optimizer(job.optimizer), num_batches(examples, job.batch_size) * job.epochs
+    if "decay" in numbers and not has_parameter(make, "decay"):
+        raise ValueError(f"decay: {job.optimizer} has none")
+    rate = make_schedule(job.schedule, numbers.get("learning_rate", job.learning_rate), updates)
     return training.Recipe(
         model or make_model(job, inputs, outputs),
-        find_optimizer(job.optimizer)(rate),
-        regression.squared_error if is_regression else losses.smoothed_cross_entropy(job.label_smoothing),
+        make(rate, decay=numbers["decay"]) if "decay" in numbers else make(rate),
+        regression.squared_error if is_regression else losses.smoothed_cross_entropy(smoothing),
         batch_size=job.batch_size,
         metrics=(regression.r_squared if is_regression else losses.accuracy,),
     )

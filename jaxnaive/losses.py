@@ -5,6 +5,7 @@ The losses work on logits, the network's output before any softmax. The notes ta
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,23 +53,24 @@ def cross_entropy_one_hot(
     return log_sum_exp(logits) * targets.sum(axis=-1) - (targets * logits).sum(axis=-1)
 
 
-def smoothed_cross_entropy(amount: float) -> Callable[[Array, Array], Array]:
+def smoothed_cross_entropy(amount: Any) -> Callable[[Array, Array], Array]:
     """Cross-entropy with smoothed targets, as a function of logits and labels.
 
     The target is ``1 - amount`` at the label plus ``amount / classes`` everywhere, so that the network is not
     driven to ever larger logits. Equal to :func:`cross_entropy_one_hot` of ``optax.smooth_labels``.
 
     Args:
-      amount: fraction of the target that is spread over all classes, in [0, 1).
+      amount: fraction of the target that is spread over all classes, in [0, 1). May be traced.
 
     Raises:
       ValueError: the amount is out of its range.
 
     Source: C. Szegedy et al., "Rethinking the inception architecture for computer vision", 2016.
     """
-    if not 0 <= amount < 1:
+    is_known = not isinstance(amount, jax.core.Tracer)
+    if is_known and not 0 <= amount < 1:
         raise ValueError(f"label smoothing: got {amount}, expected at least 0 and less than 1")
-    if not amount:
+    if is_known and not amount:
         return cross_entropy
 
     def loss(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:

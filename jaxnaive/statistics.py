@@ -1,5 +1,6 @@
 """What the spread of many runs says: means with confidence intervals, and paired comparisons."""
 
+import bisect
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -75,6 +76,36 @@ def compare(ours: Numbers, theirs: Numbers, confidence: float = 0.95) -> Compari
         return Comparison(float(mean), float(low), float(high), 0.0 if mean else 1.0)
     p_value = stats.ttest_rel(ours, theirs).pvalue
     return Comparison(float(mean), float(low), float(high), float(p_value))
+
+
+def seeds_to_settle(
+    differences: Numbers, confidence: float = 0.95, power: float = 0.8, most: int = 10_000
+) -> int | None:
+    """How many seeds would show a difference, if it is as large, and varies as much, as in these runs.
+
+    Args:
+      differences: of two recipes, one a seed.
+      confidence: of the interval that is not to hold 0.
+      power: how often so many seeds show it.
+      most: more are not tried.
+
+    Returns:
+      The least such number, or ``None`` if it is larger than ``most``.
+
+    Source: J. Cohen, "Statistical power analysis for the behavioral sciences", 1988, chapter 2.
+    """
+    from scipy import stats
+
+    mean, sd, _, _ = summarise(differences)
+    if not sd:
+        return 2 if mean else None
+
+    def is_enough(seeds: int) -> bool:
+        least = stats.t.ppf((1 + confidence) / 2, seeds - 1)  # that the t statistic has to be
+        return bool(stats.nct.sf(least, seeds - 1, abs(mean) / sd * math.sqrt(seeds)) >= power)
+
+    found = bisect.bisect_left(range(most + 1), True, lo=2, key=is_enough)
+    return found if found <= most else None
 
 
 def holm(p_values: Numbers) -> np.ndarray:

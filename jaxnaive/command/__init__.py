@@ -26,6 +26,7 @@ WITHOUT_EFFECT = (
     "out",
     "resume",
     "report",
+    "budget",
 )  # options that do not change the result
 
 Options = TypeVar("Options")

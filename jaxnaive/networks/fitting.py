@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import data, job, networks, runs, splits, training
+from jaxnaive import data, ensembles, job, networks, runs, splits, training
 from jaxnaive.batches import Examples
 from jaxnaive.data import Dataset
 from jaxnaive.data.names import did_you_mean
@@ -308,11 +308,7 @@ def _is_over(own: Job, losses: list[np.ndarray], watched: list[Any]) -> bool:
 
 def _has_stopped(watched: list[Any], patience: int) -> np.ndarray | np.bool_:
     """Of each seed, whether its validation loss has ever gone so many epochs without becoming smaller."""
-    loss = np.array(watched)
-    is_new = np.diff(np.minimum.accumulate(loss), axis=0, prepend=np.inf) < 0
-    epoch = np.arange(len(loss)).reshape(-1, *[1] * (loss.ndim - 1))
-    since = epoch - np.maximum.accumulate(np.where(is_new, epoch, 0))
-    return (since >= patience).any(axis=0)
+    return (ensembles.epochs_without_progress(np.stack(watched, axis=-1)) >= patience).any(axis=-1)
 
 
 def _better(best: State, state: State, now: Any, before: list[Any], patience: int) -> State:

@@ -83,13 +83,16 @@ def test_chunks_change_nothing(memory, cores, seeds_and_points):
         )
     ]
     assert sorted(done) == list(itertools.product(range(5), range(15)))  # each once
-    compute, like = ensembles.compiled(plan)
-    parts = [compute(chunk) for chunk in plan.chunks]
+    program = ensembles.lowered(plan)
+    parts, like = list(map(ensembles.compiled(plan, program), plan.chunks)), program.out_info
     assert {part["product"].shape for part in parts} == {like["product"].shape} == {(*seeds_and_points, 3)}
     found = ensembles.assemble(plan, parts).results["product"]
     noise = [np.asarray(jax.random.uniform(key, (100,))).max() * np.arange(3) for key in keys]
     expected = np.multiply.outer(grid["a"], grid["b"])[..., None, None] + np.array(noise)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+    first = ensembles.first_seeds(plan, 3)
+    found = ensembles.assemble(first, parts[: len(first.chunks)]).results["product"]
+    np.testing.assert_allclose(found, expected[:, :, :3], rtol=1e-6)
 
 
 def test_chunks_of_whole_trainings_change_nothing():
@@ -194,3 +197,32 @@ def test_what_cannot_be_is_refused_before_anything_is_compiled(call, message, as
     monkeypatch.setattr(jax, "jit", None)
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- stopping early ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [[3.0, 2.0, 1.0, 0.5], [3.0, 0.1, 5.0, 0.2]])
+@pytest.mark.parametrize("validation", [[4.0, 3.0, 3.5, 3.2], [1.0, 2.0, 3.0, 0.5], [4.0, 3.0, 2.0, 2.0]])
+@pytest.mark.parametrize("stop_at_loss", [0.0, 0.3, 1.5])
+@pytest.mark.parametrize("patience", [None, 1, 2, 9])
+def test_the_kept_epoch_is_that_of_a_loop_that_stops(loss, validation, stop_at_loss, patience):
+    best = 0
+    for epoch in range(4):
+        best = min(range(epoch + 1), key=validation.__getitem__)
+        if loss[epoch] < stop_at_loss or (patience and epoch - best >= patience):
+            break
+    outcome = ensembles.Outcome(np.array([loss]), {}, np.array([validation]))
+    assert ensembles.kept_epoch(outcome, stop_at_loss, patience).tolist() == [best if patience else epoch]
+
+
+def test_the_validation_loss_of_an_outcome_is_that_of_evaluate():
+    recipe = training.Recipe(MODEL, optimizers.sgd(0.1), batch_size=10)
+    held_out = Examples(IMAGES[:20], TOY.labels[:20])
+    outcome = jax.jit(lambda key: ensembles.train_and_test(key, TOY, TOY, recipe, 2, validation=held_out))(
+        KEYS[0]
+    )
+    params, _ = training.train(KEYS[0], TOY, recipe, 2)
+    np.testing.assert_allclose(
+        outcome.validation[-1], training.evaluate(params, held_out, recipe).loss, rtol=1e-5
+    )

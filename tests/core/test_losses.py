@@ -104,6 +104,9 @@ def test_label_smoothing_is_the_one_hot_loss_of_optaxs_smoothed_targets():
     targets = optax.smooth_labels(jax.nn.one_hot(labels, 5), 0.1)
     expected = optax.softmax_cross_entropy(logits, targets)
     np.testing.assert_allclose(losses.smoothed_cross_entropy(0.1)(logits, labels), expected, rtol=1e-5)
+    traced = jax.jit(lambda amount: losses.smoothed_cross_entropy(amount)(logits, labels))
+    np.testing.assert_allclose(traced(0.1), expected, rtol=1e-5)
+    np.testing.assert_allclose(traced(0.0), losses.cross_entropy(logits, labels), rtol=1e-6)
     with pytest.raises(ValueError, match=r"label smoothing: got 1\.0, expected"):
         losses.smoothed_cross_entropy(1.0)
 

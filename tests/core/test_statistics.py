@@ -74,3 +74,29 @@ def test_groups_are_the_stretches_in_which_nothing_differs():
     assert statistics.groups(differ) == [range(0, 2), range(1, 3), range(2, 5)]
     assert statistics.groups(np.zeros((3, 3), bool)) == [range(3)]
     assert statistics.groups(~np.eye(3, dtype=bool)) == [range(1), range(1, 2), range(2, 3)]
+
+
+def differences(effect, seeds=4):
+    """With a standard deviation of 1 and this mean."""
+    values = np.arange(float(seeds))
+    return effect + (values - values.mean()) / values.std(ddof=1)
+
+
+@pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15)])
+def test_the_seeds_to_settle_a_difference_are_cohens(effect, seeds):
+    """His table for paired samples, 5 %, both sides, power 0.8: small, medium and large effects."""
+    for sign in (1, -1):
+        assert statistics.seeds_to_settle(sign * differences(effect)) == seeds
+
+
+def test_the_seeds_to_settle_have_the_power_that_they_promise():
+    seeds = statistics.seeds_to_settle(differences(0.9), confidence=0.99, power=0.7) or 0
+    values = np.random.default_rng(0).normal(0.9, 1, (20_000, seeds))
+    summary = statistics.summarise(values, confidence=0.99)
+    assert 0.7 - 0.01 < np.mean(summary.low > 0) < 0.75
+
+
+def test_a_difference_that_no_number_of_seeds_settles():
+    assert statistics.seeds_to_settle(differences(0.001)) is None
+    assert statistics.seeds_to_settle([0.0, 0.0]) is None
+    assert statistics.seeds_to_settle([1.0, 1.0]) == 2

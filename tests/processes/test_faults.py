@@ -425,6 +425,7 @@ def test_a_sweep_is_resumed_and_refused(server, call, tmp_path):
     stopped, straight = tmp_path / "stopped", tmp_path / "straight"
     digits = ("--dataset", "digits")
     grid = (*digits, "--hidden", 4, "--optimizer", "sgd", "--seeds", 4, "--epochs", 30)
+    grid += ("--batch-size", 128)
     grid += ("--memory", 400_000)  # 16 parts
     process = sweep(*grid, "--out", stopped)
     parts = wait_for_file(process, stopped, "parts/*/[!.]*")

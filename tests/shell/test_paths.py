@@ -17,7 +17,8 @@ from jaxnaive.disk import arrays, checkpoints, files
 from jaxnaive.grids import Choice
 from jaxnaive.networks import handwriting
 from jaxnaive.pages import report
-from jaxnaive.pictures import plots
+from jaxnaive.pictures import panels, plots
+from jaxnaive.pictures.panels import Panel
 from jaxnaive.runs import certificates, timings
 from jaxnaive.statistics import Summary
 
@@ -143,6 +144,9 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "pictures.plots.choices": lambda at: plots.choices(at("a.png"), {"a": CHOICE}, ("x", "y"), "title"),
     "pictures.plots.heat_map": lambda at: plots.heat_map(
         at("a.png"), NUMBERS.reshape(2, 2), ["a", "b"], ["c", "d"], "x", "title"
+    ),
+    "pictures.panels.draw": lambda at: panels.draw(
+        at("a.png"), [Panel("", "x", ["a", "b"], {"": NUMBERS.reshape(2, 2)})], "y", "title"
     ),
     "pictures.plots.ranking": lambda at: plots.ranking(at("a.png"), {"a": ONE, "b": ONE}, "x", "title"),
     "pictures.plots.race": lambda at: plots.race(

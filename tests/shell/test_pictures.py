@@ -8,7 +8,8 @@ import pytest
 
 from jaxnaive import data, jaxprs, pictures
 from jaxnaive.grids import Choice
-from jaxnaive.pictures import diagrams, drawings, plots
+from jaxnaive.pictures import diagrams, drawings, panels, plots
+from jaxnaive.pictures.panels import Panel
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
@@ -18,6 +19,7 @@ LONG = (
 )
 NUMBERS = np.linspace(0.1, 0.9, 4)
 CHOICE = Choice([0.1, 1.0, 10.0], np.linspace(0, 1, 12).reshape(3, 2, 2), 1)
+PAIR = NUMBERS.reshape(2, 2)
 SUMMARY = Summary(NUMBERS, 0 * NUMBERS, NUMBERS - 0.1, NUMBERS + 0.1)
 ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
 SECONDS = {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}
@@ -27,6 +29,9 @@ DRAW = {
     "bands": lambda: plots.bands(PATH, NUMBERS, {"a": SUMMARY}, ("x", "y"), LONG),
     "choices": lambda: plots.choices(PATH, {"a": CHOICE, "b": CHOICE}, ("x", "y"), LONG),
     "heat_map": lambda: plots.heat_map(PATH, NUMBERS.reshape(2, 2), ROWS, ["a", "b"], "x", LONG),
+    "panels": lambda: panels.draw(
+        PATH, [Panel(LONG[:30], "x", ROWS, {"a": PAIR, "b": PAIR + 0.1})] * 2, "y", LONG
+    ),
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
     "race": lambda: plots.race(PATH, {"ours": {"epoch": 1.0, "same recipe": SECONDS}}, 2 * LONG),
     "pairs": lambda: plots.pairs([plots.Pair(name, ONE, ONE) for name in ROWS], "x", LONG),

@@ -1,5 +1,6 @@
 """A sweep on disk: the results of the plain one, kept chunk by chunk."""
 
+import itertools
 import os
 import signal
 
@@ -37,8 +38,7 @@ def test_it_is_the_sweep_without_a_disk_and_computes_nothing_twice(tmp_path, sma
     first = swept(tmp_path)
     files = list(tmp_path.glob("parts/part/*.safetensors"))
     assert len(files) == len(sweeps.plan(run, KEYS, GRID, (jnp.float32(2),)).chunks) > 4
-    compiled = ensembles.compiled
-    monkeypatch.setattr(ensembles, "compiled", lambda plan: (pytest.fail, compiled(plan)[1]))
+    monkeypatch.setattr(ensembles, "compiled", lambda *_: pytest.fail())
     for found in (first, swept(tmp_path)):
         assert list(found.axes) == ["a", "b", "seed"] and found.results["sum"].shape == (3, 2, 5, 3)
         np.testing.assert_allclose(found.results["sum"], expected.results["sum"], rtol=1e-6)
@@ -48,8 +48,8 @@ def test_it_is_the_sweep_without_a_disk_and_computes_nothing_twice(tmp_path, sma
 def test_a_signal_keeps_the_chunks_that_are_done(tmp_path, small_chunks, monkeypatch):
     compiled, calls = ensembles.compiled, []
 
-    def stopping(plan):
-        compute, like = compiled(plan)
+    def stopping(*program):
+        compute = compiled(*program)
 
         def computed(chunk):
             calls.append(chunk.name)
@@ -57,7 +57,7 @@ def test_a_signal_keeps_the_chunks_that_are_done(tmp_path, small_chunks, monkeyp
                 os.kill(os.getpid(), signal.SIGTERM)
             return compute(chunk)
 
-        return computed, like
+        return computed
 
     monkeypatch.setattr(ensembles, "compiled", stopping)
     with pytest.raises(runs.Stopped):
@@ -75,13 +75,57 @@ def test_an_interrupted_sweep_does_not_start_the_chunks_that_wait(tmp_path, monk
     monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 1)  # a chunk for each run
     waiting = []
 
-    def interrupted(chunks, **_):
-        waiting.extend(chunks)
+    def interrupted(futures):
+        waiting.extend(futures)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tqdm.tqdm", interrupted)
+    monkeypatch.setattr(sweeps, "as_completed", interrupted)
     keys, grid = jax.random.split(jax.random.key(0), 32), {"a": [1.0] * 32, "b": [2.0]}
     with pytest.raises(KeyboardInterrupt), runs.open(tmp_path, {"grid": "of this test"}) as disk_run:
         sweeps.sweep(disk_run, "part", run, keys, grid, (jnp.float32(2),))
     assert len(waiting) == 32 * 32
     assert sum(chunk.cancelled() for chunk in waiting) > len(waiting) / 2
+
+
+# --- several programs --------------------------------------------------------------------------------
+
+
+def doubled(key, scale, a):
+    return {"twice": 2 * a + jax.random.uniform(key)}
+
+
+def plans():
+    return {
+        "first": sweeps.plan(run, KEYS, GRID, (jnp.float32(2),)),
+        "second": sweeps.plan(doubled, KEYS, {"a": [1.0, 2.0]}, (jnp.float32(2),)),
+    }
+
+
+def test_several_programs_side_by_side_are_each_of_them_alone(tmp_path, small_chunks, capfd):
+    with runs.open(tmp_path, {"grid": "of this test"}) as disk_run:
+        found = sweeps.carry_out(disk_run, plans())
+    expected = ensembles.sweep(run, KEYS, GRID, (jnp.float32(2),))
+    np.testing.assert_allclose(found["first"].results["sum"], expected.results["sum"], rtol=1e-6)
+    noise = [float(jax.random.uniform(key)) for key in KEYS]
+    twice = np.array([[2.0], [4.0]]) + np.array(noise)
+    np.testing.assert_allclose(found["second"].results["twice"], twice, rtol=1e-6)
+    bar = capfd.readouterr().err
+    assert "2 programs" in bar and "40/40" in bar and "2 of 2 compiled" in bar
+
+
+def test_when_the_time_is_over_all_programs_have_the_same_first_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 1)  # a chunk for each run
+    monkeypatch.setattr(sweeps, "cpu_count", lambda: 1)
+    clock = itertools.count()
+    monkeypatch.setattr(sweeps, "monotonic", lambda: next(clock))
+    with runs.open(tmp_path, {"grid": "of this test"}) as disk_run:
+        found = sweeps.carry_out(disk_run, plans(), 20.5)  # of 5 seeds of 6 + 2 runs
+        assert {name: list(part.axes["seed"]) for name, part in found.items()} == {
+            "first": [0, 1],
+            "second": [0, 1],
+        }
+        assert sweeps.carry_out(disk_run, plans(), 0.5) == {}
+        whole = sweeps.carry_out(disk_run, plans())
+    assert not any(part.diverged.any() for part in found.values())
+    np.testing.assert_array_equal(found["first"].results["sum"], whole["first"].results["sum"][:, :, :2])
+    np.testing.assert_array_equal(found["second"].results["twice"], whole["second"].results["twice"][:, :2])

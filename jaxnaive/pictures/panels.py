@@ -1,0 +1,73 @@
+"""Scores over the values of an axis: panels of lines with intervals."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxnaive import pictures, statistics
+from jaxnaive.disk.files import StrPath
+
+COLUMNS = 3  # panels in a row
+
+
+class Panel(NamedTuple):
+    """Scores over one axis."""
+
+    title: str
+    axis: str  # its name
+    values: list[str]  # the names of its values
+    lines: dict[str, Float[np.ndarray, "values seeds"]]  # not a number where a run diverged
+
+
+def draw(path: StrPath, panels: Sequence[Panel], score: str, title: str) -> None:
+    """Means as lines, with the 95 % interval at each value. A value of which a run diverged is left out.
+
+    A line that is alone in its panel shows its runs too.
+
+    Args:
+      path: the PNG file to write.
+      panels: in their order.
+      score: name and unit of the scores.
+      title: what it shows.
+    """
+    columns = min(len(panels), COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = pictures.new(max(6.5, 4.2 * columns), 3.6 * rows + 0.6)
+    every = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes, panel in itertools.zip_longest(every, panels):
+        if panel is None:
+            axes.set_visible(False)
+            continue
+        _draw(axes, panel)
+        if axes.get_subplotspec().is_first_col():
+            axes.set_ylabel(score)
+    names = [name for name in panels[0].lines if name]
+    if names:
+        handles, _ = every[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right upper")
+    pictures.write_title(figure, title)
+    pictures.save(figure, path)
+
+
+def _draw(axes: Any, panel: Panel) -> None:
+    """One panel; lines that would lie on each other stand side by side."""
+    shifts = 0.06 * (np.arange(len(panel.lines)) - (len(panel.lines) - 1) / 2)
+    styles = itertools.cycle(pictures.STYLES)
+    for shift, style, (name, scores) in zip(shifts, styles, panel.lines.items(), strict=False):
+        mean, _, low, high = statistics.summarise(scores)
+        x = np.arange(len(panel.values)) + shift
+        if len(panel.lines) == 1:
+            axes.plot(x[:, None] + 0 * scores, scores, ".", color=style["color"], alpha=0.35, markersize=5)
+        axes.errorbar(x, mean, (mean - low, high - mean), capsize=3, markersize=5, label=name, **style)
+    axes.set_xticks(range(len(panel.values)), panel.values, rotation=45 if _are_long(panel.values) else 0)
+    axes.set_xlim(-0.5, len(panel.values) - 0.5)
+    axes.set(xlabel=panel.axis, title=panel.title)
+    axes.grid(alpha=0.3)
+
+
+def _are_long(names: Sequence[str]) -> bool:
+    """Whether names do not have room side by side."""
+    return sum(map(len, names)) + 2 * len(names) > 40
