@@ -337,10 +337,11 @@ def show(disk_run: runs.Run, grid: Grid, metric: str, title: str) -> None:
         print("Each value is judged with the other axes at their best for it.")
     stored = {"title": title, "config": disk_run.config, "rows": rows, "verdicts": sentences}
     files.write_json(disk_run.folder / "sweep.json", stored)
-    if grid.axes:
+    is_drawn = grid.axes and np.isfinite(grid.scores).all(axis=-1).any()
+    if is_drawn:
         best = {name: verdict.scores / scale for name, verdict in judged.items()}
-        draw(disk_run.folder / "sweep.png", grid, best, words(metric), title)
-    print(f"saved {disk_run.folder}/: sweep.json" + (", sweep.png" if grid.axes else ""))
+        draw(disk_run.folder / "sweep.png", grid, best, metric, title)
+    print(f"saved {disk_run.folder}/: sweep.json" + (", sweep.png" if is_drawn else ""))
 
 
 def table(grid: Grid, scale: float) -> list[dict[str, Any]]:
@@ -395,7 +396,7 @@ def draw(path: Path, grid: Grid, best: dict[str, np.ndarray], metric: str, title
         made = _panels(grid, names, scores.reshape(*scores.shape[:-1], *[1] * (3 - len(names)), -1))
     elif len(names) > 1:
         title += ", each value with the other axes at their best"
-    panels.draw(path, made, metric, f"{title}, with 95 % intervals")
+    panels.draw(path, made, words(metric), f"{title}, with 95 % intervals", SCORES[metric][0] > 0)
 
 
 def _panels(grid: Grid, names: list[str], scores: np.ndarray) -> list[Panel]:
@@ -432,6 +433,8 @@ def short(name: str, value: Any) -> str:
 
 def full(name: str, value: Any) -> str:
     """A value in words that stand alone."""
+    if value == "none" and name == "hidden":
+        return "no hidden units"
     if name in COUNTS:
         return f"{short(name, value)} {COUNTS[name]}"
     is_name = name in ("optimizer", "precision") and value is not None

@@ -14,7 +14,7 @@ from jaxnaive import statistics
 from jaxnaive.statistics import Comparison
 
 CONFIDENCE = 0.95  # of all comparisons of an axis together
-OTHERS = 3  # comparisons in a sentence, besides those that are not settled
+MOST = 3  # differences that a sentence shows, of those that are settled, and of those that are not
 
 Scores = Float[np.ndarray, "*axes seeds"]  # higher is better; not a number where a run diverged
 
@@ -24,8 +24,11 @@ class Difference(NamedTuple):
 
     other: int  # place of the other value
     comparison: Comparison
-    is_settled: bool  # whether the interval is above 0
-    seeds: int | None  # that would settle it; None: too many to say
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the best value is better than the other one: the interval is above 0."""
+        return self.comparison.low > 0
 
 
 class Verdict(NamedTuple):
@@ -34,6 +37,7 @@ class Verdict(NamedTuple):
     scores: Float[np.ndarray, "values seeds"]  # of each value, the other axes at their best for it
     best: int | None  # place of the best value; None if all have runs that diverged
     differences: list[Difference]  # to all values without runs that diverged, the closest first
+    confidence: float  # of each interval, such that all of them together have CONFIDENCE
 
 
 def judge(scores: Scores, axis: int) -> Verdict:
@@ -51,20 +55,14 @@ def judge(scores: Scores, axis: int) -> Verdict:
     """
     values = at_their_best(scores, axis)
     places = np.flatnonzero(np.isfinite(values).all(axis=1))
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(places) * (len(places) - 1) / 2)
     if not len(places):
-        return Verdict(values, None, [])
-    ranked = places[np.argsort(-values[places].mean(axis=1), kind="stable")]
-    pairs = len(places) * (len(places) - 1) / 2
-    best, *others = ranked.tolist()
-    differences = [_compare(values, best, other, 1 - (1 - CONFIDENCE) / pairs) for other in others]
-    return Verdict(values, best, differences)
-
-
-def _compare(values: np.ndarray, best: int, other: int, confidence: float) -> Difference:
-    comparison = statistics.compare(values[best], values[other], confidence)
-    is_settled = comparison.low > 0
-    needed = None if is_settled else statistics.seeds_to_settle(values[best] - values[other], confidence)
-    return Difference(other, comparison, is_settled, needed)
+        return Verdict(values, None, [], confidence)
+    best, *others = places[np.argsort(-values[places].mean(axis=1), kind="stable")].tolist()
+    differences = [
+        Difference(other, statistics.compare(values[best], values[other], confidence)) for other in others
+    ]
+    return Verdict(values, best, differences, confidence)
 
 
 def at_their_best(scores: Scores, axis: int) -> Float[np.ndarray, "values seeds"]:
@@ -113,16 +111,13 @@ def sentence(
     open_ = [found for found in verdict.differences if not found.is_settled]
     parts = []
     if settled:
-        more = f", and {len(settled) - 1} more by more than that" if len(settled) > OTHERS else ""
-        shown = settled[:1] if more else settled
-        parts.append(f"{subject} {beats} {_listed(shown, names, unit)}{more}")
+        parts.append(f"{subject} {beats} {_differences(settled, names, unit)}")
     if open_:
-        needed = [found.seeds for found in open_[:OTHERS]]
-        would = ", ".join("more than 10,000" if some is None else f"some {some:,}" for some in needed)
-        more = f", and of {len(open_) - OTHERS} more by less than can be told" if len(open_) > OTHERS else ""
-        who = "" if settled else f"{subject} "
-        ahead = f"{who}{is_ahead} of {_listed(open_[:OTHERS], names, unit)}{more}"
-        parts.append(f"{ahead}, not settled by {seeds} seeds: {would} would")
+        needed = [_seeds(verdict, found) for found in open_[:MOST]]
+        who = is_ahead if settled else f"{subject} {is_ahead}"
+        some = "" if needed[0].startswith("more") else "some "
+        text = f"not settled by {seeds} seeds: {some}{_listed(needed)} would"
+        parts.append(f"{who} of {_differences(open_, names, unit)}, {text}")
     if not verdict.differences:
         return f"{subject}: the only one without a run that diverged"
     if lost:
@@ -130,15 +125,31 @@ def sentence(
     return "; ".join(parts)
 
 
-def _listed(found: Sequence[Difference], names: Sequence[str], unit: str) -> str:
-    """The differences with their intervals, one after another; the unit only once."""
+def _differences(found: Sequence[Difference], names: Sequence[str], unit: str) -> str:
+    """The first differences with their intervals, one after another; the unit only once."""
     texts = []
-    for place, one in enumerate(found):
+    for place, one in enumerate(found[:MOST]):
         difference, low, high = one.comparison[:3]
         digits = _decimals((high - low) / 2)
         written = f"{difference:.{digits}f}{'' if place else unit} [{low:.{digits}f}, {high:.{digits}f}]"
         texts.append(f"{names[one.other]} by {written}")
-    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else texts[0]
+    more = len(found) - MOST
+    if more > 0:
+        texts.append(f"{more} {'other' if more == 1 else 'others'} by more")
+    return _listed(texts)
+
+
+def _seeds(verdict: Verdict, found: Difference) -> str:
+    """How many seeds would settle a difference."""
+    differences = verdict.scores[verdict.best] - verdict.scores[found.other]
+    seeds = statistics.seeds_to_settle(differences, verdict.confidence)
+    return "more than 10,000" if seeds is None else f"{seeds:,}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """One after another, with "and" before the last."""
+    *first, last = texts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _decimals(half: float) -> int:

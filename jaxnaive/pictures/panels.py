@@ -22,34 +22,53 @@ class Panel(NamedTuple):
     lines: dict[str, Float[np.ndarray, "values seeds"]]  # not a number where a run diverged
 
 
-def draw(path: StrPath, panels: Sequence[Panel], score: str, title: str) -> None:
+def draw(
+    path: StrPath, panels: Sequence[Panel], score: str, title: str, is_higher_better: bool = True
+) -> None:
     """Means as lines, with the 95 % interval at each value. A value of which a run diverged is left out.
 
-    A line that is alone in its panel shows its runs too.
+    A line that is alone in its panel shows its runs too. The better half of all means has the room; worse
+    ones may lie outside, and then the axis says so.
 
     Args:
       path: the PNG file to write.
       panels: in their order.
       score: name and unit of the scores.
       title: what it shows.
+      is_higher_better: of two scores.
     """
     columns = min(len(panels), COLUMNS)
     rows = -(-len(panels) // columns)
-    figure = pictures.new(max(6.5, 4.2 * columns), 3.6 * rows + 0.6)
+    figure = pictures.new(max(6.5, 4.2 * columns), 3.6 * rows + 0.8)
     every = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, panel in itertools.zip_longest(every, panels):
         if panel is None:
             axes.set_visible(False)
-            continue
-        _draw(axes, panel)
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(score)
+        else:
+            _draw(axes, panel)
+    low, high, is_cut = _range(panels, is_higher_better)
+    every[0].set_ylim(low, high)
+    label = f"{score}\n(worse ones lie outside)" if is_cut else score
+    for axes in every[::columns]:
+        axes.set_ylabel(label)
     names = [name for name in panels[0].lines if name]
     if names:
         handles, _ = every[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside right upper")
+        figure.legend(handles, names, loc="outside lower center", ncols=4)
     pictures.write_title(figure, title)
     pictures.save(figure, path)
+
+
+def _range(panels: Sequence[Panel], is_higher_better: bool) -> tuple[float, float, bool]:
+    """The ends of the axis of scores, and whether some lie outside."""
+    scores = np.concatenate([scores for panel in panels for scores in panel.lines.values()])
+    mean, _, low, high = statistics.summarise(scores[np.isfinite(scores).all(axis=1)])
+    sign = 1 if is_higher_better else -1
+    is_shown = sign * mean >= np.median(sign * mean)
+    ends = float(low[is_shown].min()), float(high[is_shown].max())
+    margin = 0.06 * (ends[1] - ends[0]) or 0.01
+    is_cut = bool(low.min() < ends[0] - margin or high.max() > ends[1] + margin)
+    return ends[0] - margin, ends[1] + margin, is_cut
 
 
 def _draw(axes: Any, panel: Panel) -> None:

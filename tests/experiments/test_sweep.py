@@ -61,19 +61,24 @@ def test_each_run_of_a_grid_is_the_run_of_fit_with_these_options(tmp_path):
     """Axes of all three kinds: of programs, of numbers, and of when a run stops."""
     axes: dict[str, Any] = {
         "hidden": ("8", "8,4"),
-        "schedule": ("constant", "cosine"),
         "label_smoothing": (0.0, 0.2),
         "patience": (None, 2),
         "class_weights": (False, True),
     }
-    small: dict[str, Any] = {"epochs": 12, "batch_size": 32, "learning_rate": 1.0, "validation": 0.3}
+    small: dict[str, Any] = {
+        "schedule": "cosine",
+        "epochs": 12,
+        "batch_size": 32,
+        "learning_rate": 1.0,
+        "validation": 0.3,
+    }
     given: dict[str, Any] = axes | {name: (value,) for name, value in small.items()}
     options = sweep.Options(dataset="digits", **given, seed=3, seeds=2, optimizer=("momentum",), out=tmp_path)
     grid = sweep.main(options)
     digits = data.load("digits")
     train, held_out = splits.hold_out(digits.train)
     names = list(grid.axes)
-    for place in ((0, 0, 0, 0, 0), (1, 1, 1, 1, 1), (0, 1, 1, 1, 0), (1, 0, 0, 1, 1)):
+    for place in ((0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 0)):
         own = {name: axes[name][place[names.index(name)]] for name in axes}
         own["hidden"] = sweep.parse_hidden(own["hidden"])
         network = fitting.fit(
@@ -158,7 +163,7 @@ def test_the_picture_names_what_it_shows(monkeypatch, tmp_path, axes):
     }.items())[:axes])  # fmt: skip
     drawn = {}
     monkeypatch.setattr(
-        sweep.panels, "draw", lambda path, made, score, title: drawn.update(made=made, title=title)
+        sweep.panels, "draw", lambda path, made, score, title, _: drawn.update(made=made, title=title)
     )
     scores = np.random.default_rng(0).random((*map(len, values.values()), 4))
     grid = sweep.Grid(values, scores)
