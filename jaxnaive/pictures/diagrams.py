@@ -21,6 +21,8 @@ CHARACTER, TEXT_LINE, NODE = (
     0.17,
     0.3,
 )  # inches: a character's width, a text line's and a node's height
+TITLE_SIZE, TITLE_LINE = 11.0, 0.19  # points, and inches from a line to the next
+TITLE_WIDTH = 5.0  # inches, of the title of a picture that is narrower
 GAP = 0.25  # inches between the nodes of a layer
 LAYER_GAP = np.array([0.45, 0.4])  # inches between the texts and layers side by side, and one above the other
 # The two texts beside an edge; the value is also above the gradient.
@@ -218,13 +220,27 @@ def _canvas(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]], ti
         ),
     ]
     (left, low), (right, high) = np.min(corners, axis=0) - 0.15, np.max(corners, axis=0) + 0.15
-    high, right = high + (0.4 if title else 0), max(right, left + pictures.text_width(title, 11.0) + 0.2)
+    lines = _title_lines(title, max(TITLE_WIDTH, right - left - 0.2))
+    wider = max(pictures.text_width(line, TITLE_SIZE) for line in lines) + 0.2 - (right - left)
+    left, right = left - max(0, wider / 2), right + max(0, wider / 2)
+    high += TITLE_LINE * len(lines) + 0.15 if title else 0
     figure = pictures.new(right - left, high - low)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(low, high))
     axes.axis("off")
-    axes.text((left + right) / 2, high - 0.25, title, ha="center", va="center", fontsize=11)
+    above = {"ha": "center", "va": "top", "fontsize": TITLE_SIZE}
+    axes.text((left + right) / 2, high - 0.15, "\n".join(lines), **above)
     return figure, axes
+
+
+def _title_lines(title: str, width: float) -> list[str]:
+    """A title in lines of at most so many inches."""
+    lines = [""]
+    for word in map(pictures.shortened, title.split(" ")):
+        longer = f"{lines[-1]} {word}".strip()
+        is_too_long = lines[-1] and pictures.text_width(longer, TITLE_SIZE) > width
+        lines = [*lines, word] if is_too_long else [*lines[:-1], longer]
+    return lines
 
 
 def _draw_node(axes: Any, drawing: Drawing, graph: Graph, place: int, name: str) -> None:

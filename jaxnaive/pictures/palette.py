@@ -9,7 +9,7 @@ from typing import Any
 
 BLUE, VERMILION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
-PALE_BLUE, PALE_ORANGE = "#D6E6F3", "#FDE3CB"  # areas that something is written or drawn on
+PALE_BLUE, PALE_ORANGE = "#C9DFF0", "#FDE3CB"  # areas that something is written or drawn on
 LIGHT_BLUE = "#8FB9DC"
 WHITE, PALE, FAINT, MUTED, INK = (
     "#FFFFFF",

@@ -18,7 +18,7 @@ from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
 COLUMNS = 10  # of images
-NAME_WIDTH = 16  # columns, of a class below an image
+NAME_WIDTH = 16  # columns, of a class beside an image
 MAX_PANELS = 4  # of a regression's targets
 CELL_HEIGHT, IMAGE_SIZE = 1.4, 0.9  # of a cell with an image, in widths of a column
 
@@ -169,7 +169,7 @@ def seen(
     colors = [palette.BLUE if k == best else palette.FAINT for k in range(len(probabilities))]
     bars = says.barh(range(len(probabilities)), probabilities, color=colors)
     says.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=3, fontsize=8)
-    names = [shortened(name, 2 * NAME_WIDTH) for name in class_names]
+    names = [shortened(name, NAME_WIDTH) for name in class_names]
     says.set_yticks(range(len(probabilities)), names)
     says.invert_yaxis()
     says.set(xlim=(0, 1.2), xticks=[], xlabel="probability")
@@ -216,7 +216,7 @@ def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], ti
       labels: of the points, which are on a logarithmic axis, and of how good they are.
       title: what it shows.
     """
-    figure = pictures.new(7.5, 4.5)
+    figure = pictures.new(7.5, 4.8)
     axes = figure.subplots()
     for style, (name, choice) in zip(itertools.cycle(palette.STYLES), found.items(), strict=False):
         means = choice.curves[..., -1].mean(1)  # of a point that diverged it is not a number
@@ -227,7 +227,7 @@ def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], ti
     room = 2 * (max(ends) - min(ends)) + 0.01  # below the worst of the chosen
     axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], ylim=(min(ends) - room, max(ends) + room / 4))
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper")  # inside it would hide a mark
+    figure.legend(loc="outside lower center", ncols=4)  # inside it would hide a mark
     pictures.write_title(figure, title)
     pictures.save(figure, path)
 
@@ -279,7 +279,7 @@ def ranking(path: StrPath, summaries: dict[str, Summary], label: str, title: str
       label: what the number is.
       title: what it shows.
     """
-    figure = pictures.new(6.5, 1.2 + 0.4 * len(summaries))
+    figure = pictures.new(7.5, 1.2 + 0.4 * len(summaries))
     axes = figure.subplots()
     for row, summary in enumerate(summaries.values()):
         axes.plot([summary.low, summary.high], [row, row], color=palette.BLUE, linewidth=5, alpha=0.4)
@@ -287,7 +287,7 @@ def ranking(path: StrPath, summaries: dict[str, Summary], label: str, title: str
         axes.text(summary.high, row, f"  {summary.mean:.4f}", va="center", fontsize=9)
     axes.set_yticks(range(len(summaries)), map(shortened, summaries))
     axes.invert_yaxis()
-    axes.margins(x=0.15, y=0.15)
+    axes.margins(x=0.2, y=0.15)
     axes.set(xlabel=label)
     axes.grid(axis="x", alpha=0.3)
     pictures.write_title(figure, title)
