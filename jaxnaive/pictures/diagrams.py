@@ -200,25 +200,8 @@ def _text_size(texts: Sequence[EdgeText]) -> Vector:
 
 
 def _canvas(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]], title: str) -> tuple[Any, Any]:
-    """An empty figure, an inch for an inch, with room for all boxes, bends, texts and the title."""
-    corners = [
-        *(  # where the text of a node's last edge ends
-            drawing.centres[place] + drawing.port_gap * (len(texts) + 1) / 2 * drawing.direction.across
-            for place, texts in arriving.items()
-            if texts
-        ),
-        *(
-            drawing.centres[place] + sign * box / 2
-            for place, box in drawing.boxes.items()
-            for sign in (-1, 1)
-        ),
-        *(
-            bend + sign * layout.BEND / 2
-            for bends in drawing.bends.values()
-            for bend in bends
-            for sign in (-1, 1)
-        ),
-    ]
+    """An empty figure, an inch for an inch, with room for the graph and the title."""
+    corners = _corners(drawing, arriving)
     (left, low), (right, high) = np.min(corners, axis=0) - 0.15, np.max(corners, axis=0) + 0.15
     lines = _title_lines(title, max(TITLE_WIDTH, right - left - 0.2))
     wider = max(pictures.text_width(line, TITLE_SIZE) for line in lines) + 0.2 - (right - left)
@@ -231,6 +214,18 @@ def _canvas(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]], ti
     above = {"ha": "center", "va": "top", "fontsize": TITLE_SIZE}
     axes.text((left + right) / 2, high - 0.15, "\n".join(lines), **above)
     return figure, axes
+
+
+def _corners(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]]) -> list[Vector]:
+    """The corners of all boxes, bends and texts."""
+    ends = [  # where the text of a node's last edge ends
+        drawing.centres[place] + drawing.port_gap * (len(texts) + 1) / 2 * drawing.direction.across
+        for place, texts in arriving.items()
+        if texts
+    ]
+    boxes = [(drawing.centres[place], box) for place, box in drawing.boxes.items()]
+    bends = [(bend, np.full(2, layout.BEND)) for along in drawing.bends.values() for bend in along]
+    return [*ends, *(centre + sign * size / 2 for centre, size in (*boxes, *bends) for sign in (-1, 1))]
 
 
 def _title_lines(title: str, width: float) -> list[str]:
