@@ -139,8 +139,8 @@ def test_an_operation_is_called_as_its_reader_would_and_as_jax_does_on_request(w
 
 
 def test_backprop_draws_any_function_with_its_values_and_gradients():
-    params = {"w": np.float32([[1, 2], [3, 4]]), "b": np.float32([5, -60])}
-    x = np.float32([[1, 1]])
+    params = {"w": np.array([[1, 2], [3, 4]], np.float32), "b": np.array([5, -60], np.float32)}
+    x = np.ones((1, 2), np.float32)
 
     def loss(params, x):
         return jnp.square(jnp.maximum(x @ params["w"] + params["b"], 0)).sum()

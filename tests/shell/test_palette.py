@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import FIGURES, draw
+from shell.figures import FIGURES, draw
 
 from jaxnaive.pictures import palette
 
@@ -165,5 +165,6 @@ def test_no_colour_is_written_down_elsewhere_and_none_is_left_to_matplotlib(path
         else:
             continue
         for value in names:
-            literal = isinstance(value, ast.Constant) and value.value not in (None, "none")
-            assert not literal, f"{path}:{value.lineno}: {value.value!r}"
+            words = [getattr(one, "value", None) for one in ast.walk(value)]
+            literals = {word for word in words if isinstance(word, str)} - {"color", "none"}
+            assert not literals, f"{path}:{value.lineno}: {literals}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figures import FIGURES, PATH, PLOTS, draw
+from shell.figures import FIGURES, PATH, PLOTS, draw
 
 from jaxnaive import data, pictures
 from jaxnaive.pictures import drawings, plots
