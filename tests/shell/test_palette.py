@@ -8,12 +8,14 @@ deficiency", 2009.
 
 import ast
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from shell.figures import FIGURES, draw
 
+from jaxnaive import pages
 from jaxnaive.pictures import palette
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph")  # of Chinese names, where no font has them
@@ -128,6 +130,15 @@ def test_a_figure_has_colours_of_the_palette_alone_and_they_can_be_told_apart(mo
         strong = set().union(*(colors_of(artist) for artist in artists if (artist.get_alpha() or 1) > 0.5))
         for one, other in itertools.combinations(strong, 2):
             assert distance(one, other) >= APART, (one, other)
+
+
+@pytest.mark.parametrize("paper", ["light", "dark"])
+def test_the_hues_of_the_pages_can_be_told_apart(paper):
+    module = pages.template("colors.html").module
+    hues = re.findall("#[0-9a-f]{6}", getattr(module, paper))
+    assert len(hues) == 4
+    for one, other in itertools.combinations(hues, 2):
+        assert distance(one, other) >= 10  # wider lines than in a figure, with numbers, shapes and words
 
 
 def used(figure):
