@@ -150,13 +150,15 @@ assert slopes[1] == 2 and slopes[2] == 1  # the book's numbers, for w and b
 # the operation move when its operands do, and walks back along that; `tests/primitives.md` lists what is done
 # with each operation. `diagrams.backprop` draws the walk for any function of yours that returns one number. Here
 # it draws the book's example. Above each edge is the value, in grey; below it is how fast the loss grows with
-# it, in bold red. `distance` is a function of its own, so that the picture has the book's nodes.
+# it, in bold red. `distance` is a function of its own, so that the picture has the book's nodes. In pictures `add`
+# is + and `mul` is ×; with `names=jn.graph.label` they have JAX's names.
 
 # %% [markdown] lang="zh"
 # `jaxnaive` 里有同样的反向遍历，带有大约一百条规则。没有规则的运算，就问 JAX：操作数变动时输出怎样变动，
 # 再沿着这个线性函数往回走；`tests/primitives.md` 列出了每种运算的处理方式。只要你的函数返回一个数，
 # `diagrams.backprop` 就能画出它的反向传播。下面画的是书中的例子：
 # 边上方的灰字是流过的值，下方的红色粗体字是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书中的相同。
+# 图中把 `add` 写成 +，`mul` 写成 ×；加上 `names=jn.graph.label` 就显示 JAX 的名称。
 
 
 # %%
