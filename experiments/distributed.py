@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -161,13 +161,16 @@ def train(options: Options) -> tuple[Params, data.Dataset, training.Recipe]:
     mine = sum(len(shard.data) for shard in jnp.asarray(examples.labels).addressable_shards)
     print(f"process {jax.process_index()} of {jax.process_count()}: {mine:,} training examples", flush=True)
     try:
-        for epoch, params in enumerate(epochs(options, examples, recipe), 1):
-            if jax.process_index() == 0:
-                print(f"epoch {epoch} of {options.epochs}", flush=True)  # the launcher counts them
-            trained = params
-        return jax.device_get(trained), dataset, recipe
+        params = train_epochs(options, examples, recipe, print_epoch)
+        return jax.device_get(params), dataset, recipe
     except jax.errors.JaxRuntimeError as error:
         raise RuntimeError(f"training failed, as it does when another process ends: {error}") from error
+
+
+def print_epoch(epoch: int) -> None:
+    """Say how far the first process is; the launcher counts these lines."""
+    if jax.process_index() == 0:
+        print(f"epoch {epoch} is done", flush=True)
 
 
 def leave_with_the_launcher() -> None:
@@ -192,8 +195,8 @@ def launch(options: Options) -> Result:
     print(f"{options.processes} processes meet at port {port}; logs in {options.out}/", flush=True)
     run_all(options, port)
     with jax.default_device(jax.devices("cpu")[0]):
-        alone = tqdm(epochs(options, dataset.train, recipe), total=options.epochs, **bar("1 process"))
-        *_, params = alone
+        with bar(options, "1 process") as shown:
+            params = train_epochs(options, dataset.train, recipe, lambda _: shown.update())
         many = checkpoints.load_params(options.out / PARAMS, params)
         result = report(options.processes, many, dataset, recipe)
         report(1, params, dataset, recipe)
@@ -247,7 +250,7 @@ def run_all(options: Options, port: int) -> None:
 def wait(processes: Sequence[subprocess.Popen[bytes]], options: Options) -> list[int | None]:
     """How the processes ended; that of those still running when one has failed is ``None``."""
     statuses: list[int | None] = [None]
-    with tqdm(total=options.epochs, **bar(f"{options.processes} processes")) as shown:
+    with bar(options, f"{options.processes} processes") as shown:
         while None in statuses and not any(statuses):
             time.sleep(0.1)
             statuses = [process.poll() for process in processes]
@@ -256,9 +259,9 @@ def wait(processes: Sequence[subprocess.Popen[bytes]], options: Options) -> list
     return statuses
 
 
-def bar(name: str) -> dict[str, Any]:
-    """Options of a progress bar, which is shown on a terminal alone."""
-    return {"desc": name, "unit": "epoch", "disable": None}
+def bar(options: Options, name: str) -> tqdm:
+    """A bar of the epochs, which is shown on a terminal alone."""
+    return tqdm(total=options.epochs, desc=name, unit="epoch", disable=None)
 
 
 def describe(status: int, log: Path) -> str:
@@ -319,12 +322,15 @@ def make_recipe(options: Options, dataset: data.Dataset, shards: int) -> trainin
     return training.Recipe(model, optimizer, batch_size=options.batch_size, shards=shards)
 
 
-def epochs(options: Options, examples: batches.Examples, recipe: training.Recipe) -> Iterator[Params]:
-    """The parameters after each epoch."""
+def train_epochs(
+    options: Options, examples: batches.Examples, recipe: training.Recipe, after_epoch: Callable[[int], Any]
+) -> Params:
+    """The trained parameters; the number of each epoch is told when it is done."""
     state = jax.jit(training.start, static_argnames="recipe")(jax.random.key(options.seed), recipe)
-    for _ in range(options.epochs):
-        state, _ = training.train_epoch(state, examples, recipe)
-        yield jax.block_until_ready(state.params)
+    for epoch in range(1, options.epochs + 1):
+        state, _ = jax.block_until_ready(training.train_epoch(state, examples, recipe))
+        after_epoch(epoch)
+    return state.params
 
 
 def report(processes: int, params: Params, dataset: data.Dataset, recipe: training.Recipe) -> Result:
