@@ -20,14 +20,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import batches, command, data, layers, optimizers, parallel, training
@@ -159,10 +161,16 @@ def train(options: Options) -> tuple[Params, data.Dataset, training.Recipe]:
     mine = sum(len(shard.data) for shard in jnp.asarray(examples.labels).addressable_shards)
     print(f"process {jax.process_index()} of {jax.process_count()}: {mine:,} training examples", flush=True)
     try:
-        params, _ = training.train(jax.random.key(options.seed), examples, recipe, options.epochs)
+        params = train_epochs(options, examples, recipe, print_epoch)
         return jax.device_get(params), dataset, recipe
     except jax.errors.JaxRuntimeError as error:
         raise RuntimeError(f"training failed, as it does when another process ends: {error}") from error
+
+
+def print_epoch(epoch: int) -> None:
+    """Say how far the first process is; the launcher counts these lines."""
+    if jax.process_index() == 0:
+        print(f"epoch {epoch} is done", flush=True)
 
 
 def leave_with_the_launcher() -> None:
@@ -187,7 +195,8 @@ def launch(options: Options) -> Result:
     print(f"{options.processes} processes meet at port {port}; logs in {options.out}/", flush=True)
     run_all(options, port)
     with jax.default_device(jax.devices("cpu")[0]):
-        params, _ = training.train(jax.random.key(options.seed), dataset.train, recipe, options.epochs)
+        with bar(options, "1 process") as shown:
+            params = train_epochs(options, dataset.train, recipe, lambda _: shown.update())
         many = checkpoints.load_params(options.out / PARAMS, params)
         result = report(options.processes, many, dataset, recipe)
         report(1, params, dataset, recipe)
@@ -223,10 +232,7 @@ def run_all(options: Options, port: int) -> None:
                         stdout=log, stderr=log, start_new_session=True,  # so that Ctrl-C comes here alone
                     )
                 )  # fmt: skip
-        statuses: list[int | None] = [None]
-        while None in statuses and not any(statuses):
-            time.sleep(0.1)
-            statuses = [process.poll() for process in processes]
+        statuses = wait(processes, options)
     finally:
         for process in processes:
             process.kill()
@@ -239,6 +245,23 @@ def run_all(options: Options, port: int) -> None:
     if failed:  # a signal's number is negative: what was killed comes before what failed for want of it
         number = statuses.index(min(failed))
         raise RuntimeError(f"process {number} {describe(min(failed), logs[number])}")
+
+
+def wait(processes: Sequence[subprocess.Popen[bytes]], options: Options) -> list[int | None]:
+    """How the processes ended; that of those still running when one has failed is ``None``."""
+    statuses: list[int | None] = [None]
+    with bar(options, f"{options.processes} processes") as shown:
+        while None in statuses and not any(statuses):
+            time.sleep(0.1)
+            statuses = [process.poll() for process in processes]
+            log = log_of(options, 0).read_text(errors="replace")
+            shown.update(len(re.findall(r"^epoch .*$", log, re.MULTILINE)) - shown.n)
+    return statuses
+
+
+def bar(options: Options, name: str) -> tqdm:
+    """A bar of the epochs, which is shown on a terminal alone."""
+    return tqdm(total=options.epochs, desc=name, unit="epoch", disable=None)
 
 
 def describe(status: int, log: Path) -> str:
@@ -297,6 +320,17 @@ def make_recipe(options: Options, dataset: data.Dataset, shards: int) -> trainin
     model = layers.sequential(*(layers.dense(*pair, jnp.tanh) for pair in hidden), layers.dense(*last))
     optimizer = optimizers.nesterov(options.learning_rate)
     return training.Recipe(model, optimizer, batch_size=options.batch_size, shards=shards)
+
+
+def train_epochs(
+    options: Options, examples: batches.Examples, recipe: training.Recipe, after_epoch: Callable[[int], Any]
+) -> Params:
+    """The trained parameters; the number of each epoch is told when it is done."""
+    state = jax.jit(training.start, static_argnames="recipe")(jax.random.key(options.seed), recipe)
+    for epoch in range(1, options.epochs + 1):
+        state, _ = jax.block_until_ready(training.train_epoch(state, examples, recipe))
+        after_epoch(epoch)
+    return state.params
 
 
 def report(processes: int, params: Params, dataset: data.Dataset, recipe: training.Recipe) -> Result:

@@ -46,7 +46,8 @@ from jaxnaive.ensembles import Outcome
 from jaxnaive.job import Job, check_at_least
 from jaxnaive.networks import chunks, fitting
 from jaxnaive.networks.fitting import Plan
-from jaxnaive.pictures import STYLES, panels
+from jaxnaive.pictures import panels
+from jaxnaive.pictures.palette import STYLES
 from jaxnaive.pictures.panels import Panel
 from jaxnaive.runs import sweeps
 from jaxnaive.verdicts import Verdict

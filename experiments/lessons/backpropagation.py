@@ -24,7 +24,7 @@ from jaxnaive.graph import Operation, Output
 from jaxnaive.jaxprs import trace
 from jaxnaive.job import make_schedule
 from jaxnaive.pages import toys
-from jaxnaive.pictures import diagrams
+from jaxnaive.pictures import diagrams, palette
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -148,13 +148,17 @@ assert slopes[1] == 2 and slopes[2] == 1  # the book's numbers, for w and b
 # %% [markdown] lang="en"
 # The package has the same walk, with about a hundred rules. Where it has none, it asks JAX how the outputs of
 # the operation move when its operands do, and walks back along that; `tests/primitives.md` lists what is done
-# with each operation. Here the walk labels the edges of the book's example: the value in grey, and how fast
-# the loss grows with it in red. `distance` is a function of its own, so that the picture has the book's nodes.
+# with each operation. `diagrams.backprop` draws the walk for any function of yours that returns one number. Here
+# it draws the book's example. Above each edge is the value, in grey; below it is how fast the loss grows with
+# it, in bold red. `distance` is a function of its own, so that the picture has the book's nodes. In pictures `add`
+# is + and `mul` is ×; with `names=jn.graph.label` they have JAX's names.
 
 # %% [markdown] lang="zh"
 # `jaxnaive` 里有同样的反向遍历，带有大约一百条规则。没有规则的运算，就问 JAX：操作数变动时输出怎样变动，
-# 再沿着这个线性函数往回走；`tests/primitives.md` 列出了每种运算的处理方式。下面用它给书中例子的每条边标上数：
-# 灰色是流过的值，红色是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书中的相同。
+# 再沿着这个线性函数往回走；`tests/primitives.md` 列出了每种运算的处理方式。只要你的函数返回一个数，
+# `diagrams.backprop` 就能画出它的反向传播。下面画的是书中的例子：
+# 边上方的灰字是流过的值，下方的红色粗体字是损失随它变化得有多快。`distance` 单独写成一个函数，这样图中的节点就与书中的相同。
+# 图中把 `add` 写成 +，`mul` 写成 ×；加上 `names=jn.graph.label` 就显示 JAX 的名称。
 
 
 # %%
@@ -167,12 +171,12 @@ def is_opened(call):
     return call.primitive == "jit" and call.name not in ("distance", "relu", "cross_entropy")
 
 
-# %% tags=["S63"] alt="The graph of the book's example: x = 2 and w = 3 make 6, with b = 1 it is 7, and its distance to 4 is 3. In red on the edges back from the loss: 1 on the three edges from distance to b, 3 for x, 2 for w." alt_zh="书中例子的计算图：x = 2 与 w = 3 相乘得 6，加 b = 1 得 7，与 4 的距离是 3；从损失往回的每条边上用红字标着导数，到 b 为止都是 1，x 是 3，w 是 2。"
-book = trace(lambda x, w, b, y_true: distance(y_true, x * w + b), *numbers, opened=is_opened)
-book_values = jn.graph.evaluate(book, *numbers)
-found = jn.walk.backward(book, book_values, [1.0])
-texts = diagrams.numbers(book, book_values, found.edges)
-pictures.show(diagrams.draw(book, texts, "value (grey), gradient (red)", to_the_right=True))
+# %% tags=["S63"] alt="The graph of the book's example: x = 2 and w = 3 make 6, with b = 1 it is 7, and its distance to 4 is 3. In red below the edges back from the loss: 1 on the three edges from distance to b, 3 for x, 2 for w." alt_zh="书中例子的计算图：x = 2 与 w = 3 相乘得 6，加 b = 1 得 7，与 4 的距离是 3；从损失往回的每条边下方用红字标着导数，到 b 为止都是 1，x 是 3，w 是 2。"
+def book_loss(x, w, b, y_true):
+    return distance(y_true, x * w + b)
+
+
+pictures.show(diagrams.backprop(book_loss, *numbers, to_the_right=True, opened=is_opened))
 
 # %% [markdown] lang="en"
 # Play with it: change the numbers or the expression, and walk forwards and backwards one step at a time.
@@ -196,6 +200,8 @@ toys.play("graph", expression="abs(y_true - (x * w + b))", leaves={"x": 2, "w": 
 # 损失大约增加 0.02。
 
 # %% tags=["S64"]
+book = trace(book_loss, *numbers, opened=is_opened)
+book_values = jn.graph.evaluate(book, *numbers)
 for place, name in enumerate(("x", "w", "b", "y_true")):
     for path in jn.walk.paths(book, book_values, Output(place)):
         way = " > ".join([name, *(book.nodes[node].name for node, _ in path.edges)])
@@ -316,21 +322,18 @@ assert jax.tree.structure(gradients) == jax.tree.structure(params)
 # ## A real step, edge by edge
 #
 # The same picture as for the book's example, with a batch of 128 digits. Each edge has the mean and the
-# spread of the values that flow forwards (grey) and of the gradients that flow back (red). Labels have
-# none: they are not floats.
+# spread of the values that flow forwards (above, grey) and of the gradients that flow back (below, bold red).
+# Labels have no gradient: they are not floats.
 
 # %% [markdown] lang="zh"
 # ## 真实的一步，逐条边看
 #
 # 与书中例子同样的图，这次是 128 张数字图像的批量。
-# 每条边上写着向前流动的值（灰）和往回流动的梯度（红）的平均值与标准差。标签没有梯度：它们不是浮点数。
+# 每条边上写着向前流动的值（上，灰色）和往回流动的梯度（下，红色粗体）的平均值与标准差。标签没有梯度：它们不是浮点数。
 
-# %% tags=["S62", "S63"] alt="The graph of the network's loss with the mean and standard deviation of the values, in grey, and of the gradients, in red, on every edge." alt_zh="网络损失的计算图，每条边上用灰字写着值的均值与标准差，用红字写着梯度的均值与标准差。"
-leaves = jax.tree.leaves((*params, x, y))
-step_values = jn.graph.evaluate(network, *leaves)
-step = jn.walk.backward(network, step_values, [jnp.ones([])])
-title = "Mean ± deviation of the values (grey) and of the gradients (red)"
-pictures.show(diagrams.draw(network, diagrams.numbers(network, step_values, step.edges), title))
+# %% tags=["S62", "S63"] alt="The graph of the network's loss with the mean and standard deviation of the values, in grey, and below them of the gradients, in bold red, on every edge." alt_zh="网络损失的计算图，每条边上用灰字写着值的均值与标准差，下面用红色粗体字写着梯度的均值与标准差。"
+title = "Mean ± deviation; above: of the values; below, bold: of the gradients"
+pictures.show(diagrams.backprop(network_loss, *params, x, y, title=title, opened=is_opened))
 
 # %% [markdown] lang="en"
 # relu's gradient is 0 wherever its output is 0: what did not pass forwards gets no blame backwards.
@@ -339,6 +342,8 @@ pictures.show(diagrams.draw(network, diagrams.numbers(network, step_values, step
 # relu 的输出为 0 的地方，梯度也是 0：前向没有通过的值，反向也得不到梯度。
 
 # %% tags=["S63"]
+step_values = jn.graph.evaluate(network, *jax.tree.leaves((*params, x, y)))
+step = jn.walk.backward(network, step_values, [jnp.ones([])])
 place = next(place for place, node in enumerate(network.nodes) if node.name == "relu")
 into_relu, out_of_relu = step.edges[place, 0], step_values[place][0]
 zeros = [float((array == 0).mean()) for array in (out_of_relu, into_relu)]
@@ -366,8 +371,8 @@ for name, value_and_grad in (("JAX", jax.value_and_grad), ("by hand", jn.backpro
     curves[name] = jn.training.train(jax.random.key(0), some, own, epochs)[1].loss.ravel()
 figure = pictures.new(6, 3)
 axes = figure.subplots()
-axes.plot(curves["JAX"], linewidth=4, color="0.75", label="jax.value_and_grad")
-axes.plot(curves["by hand"], linewidth=1, color="tab:red", label="backprop.value_and_grad")
+axes.plot(curves["JAX"], linewidth=4, color=palette.FAINT, label="jax.value_and_grad")
+axes.plot(curves["by hand"], linewidth=1, color=palette.VERMILION, label="backprop.value_and_grad")
 axes.set(xlabel="step", ylabel="loss of the batch")
 axes.legend()
 pictures.show(figure)

@@ -57,7 +57,7 @@ import optax
 import jaxnaive as jn
 from jaxnaive import mistakes, pictures, statistics
 from jaxnaive.command import compile_cache
-from jaxnaive.pictures import plots
+from jaxnaive.pictures import palette, plots
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -621,9 +621,9 @@ assert value == 200 and slope == 1
 figure = pictures.new(7, 2.8)
 axes = figure.subplots(1, 2)
 z = jnp.linspace(0, 120, 500)
-for (name, function), width in zip(functions.items(), (5, 2, 1.2), strict=True):
+for (name, function), width, style in zip(functions.items(), (5, 2, 1.2), palette.LINES, strict=False):
     for part, values in zip(axes, function(z), strict=True):
-        part.plot(z, np.where(np.isfinite(values), values, np.nan), label=name, linewidth=width)
+        part.plot(z, np.where(np.isfinite(values), values, np.nan), label=name, linewidth=width, **style)
 axes[0].set(xlabel="logit of the wrong class", ylabel="loss")
 axes[1].set(xlabel="logit of the wrong class", ylabel="gradient", ylim=(-0.1, 1.1))
 axes[0].legend(fontsize=8)
@@ -658,7 +658,7 @@ for mistake, right, wrong in costs:
         f"{mistake.row:4} {mistake.title:42} {right.mean():.3f} {wrong.mean():.3f} ± {wrong.std(ddof=1):.3f}"
     )
 
-# %% tags=["B3", "B4", "B5", "B6", "B8", "B9", "B10", "B11", "B12"] alt="A row for each silent bug with two dots, the test accuracy of the correct training in green and of the training with the bug in red. For more than half of them the red dot is near 0.1; for images in the order of the files the two dots lie on each other." alt_zh="每个不报错的错误一行，两个点：绿点是正确训练的测试准确率，红点是带错误训练的。一半以上的红点在 0.1 附近；按文件顺序、不打乱的那一行，两个点重合。"
+# %% tags=["B3", "B4", "B5", "B6", "B8", "B9", "B10", "B11", "B12"] alt="A row for each silent bug with two marks on a line, the test accuracy of the correct training as a blue dot and of the training with the bug as an orange cross. For more than half of them the cross is near 0.1; for images in the order of the files the two marks lie on each other." alt_zh="每个不报错的错误一行，两个标记：蓝色圆点是正确训练的测试准确率，橙色叉是带错误训练的。一半以上的叉在 0.1 附近；按文件顺序、不打乱的那一行，两者重合。"
 rows = [
     plots.Pair(f"{mistake.row}  {mistake.title}", statistics.summarise(right), statistics.summarise(wrong))
     for mistake, right, wrong in costs
@@ -667,7 +667,7 @@ title = f"What the silent bugs cost: {dataset.name}, 8 seeds"
 pictures.show(plots.pairs(rows, "test accuracy, with standard deviation", title))
 
 # %% [markdown] lang="en"
-# A red dot at 0.1 is a network that guesses: one digit in ten is right by chance. No error was raised, and
+# A cross at 0.1 is a network that guesses: one digit in ten is right by chance. No error was raised, and
 # the program ran to its end. Two other rows teach something too.
 #
 # - **Not shuffled, in the order of the files.** This costs nothing here, since both data sets are stored in a
@@ -676,7 +676,7 @@ pictures.show(plots.pairs(rows, "test accuracy, with standard deviation", title)
 #   is not broken, it has only learned less. A result that looks plausible hides such a bug best.
 
 # %% [markdown] lang="zh"
-# 停在 0.1 的红点是只会乱猜的网络：十个数字里碰巧猜对一个。没有报错，程序照样运行到结束。
+# 停在 0.1 的叉是只会乱猜的网络：十个数字里碰巧猜对一个。没有报错，程序照样运行到结束。
 # 另外有两行也值得一看：
 #
 # - **按文件顺序、不打乱**：在这里没有代价，因为两个数据集存放时就已经是混合的。书中的程序不打乱也没出问题，
@@ -725,7 +725,7 @@ assert lost["not shuffled, files sorted by class"] > 0.3
 #
 # </details>
 #
-# **4.** Measure again with `epochs = 1`. Which two red dots move exactly onto the green ones?
+# **4.** Measure again with `epochs = 1`. Which two crosses move exactly onto the dots?
 #
 # <details><summary>Answer</summary>
 #
@@ -766,7 +766,7 @@ assert lost["not shuffled, files sorted by class"] > 0.3
 #
 # </details>
 #
-# **4.** 用 `epochs = 1` 再测一次。哪两个红点正好落到绿点上？
+# **4.** 用 `epochs = 1` 再测一次。哪两个叉正好落到圆点上？
 #
 # <details><summary>答案</summary>
 #

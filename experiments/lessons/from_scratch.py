@@ -34,6 +34,7 @@ import jaxnaive as jn
 from jaxnaive import pictures, published
 from jaxnaive.command import compile_cache
 from jaxnaive.pages import playground, toys
+from jaxnaive.pictures import palette
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -658,11 +659,11 @@ else:
 figure = pictures.new(8, 3.6)
 axes = figure.subplots()
 steps = losses.shape[1]
-axes.plot(np.arange(losses.size) / steps, losses.ravel(), alpha=0.5, label="every batch")
+axes.plot(np.arange(losses.size) / steps, losses.ravel(), color=palette.BLUE, alpha=0.5, label="every batch")
 for epoch in published.LOSSES if is_mnist else []:
     times = epoch + np.arange(0, steps, 100) / steps
     label = "published, two runs" if epoch == 0 else None
-    axes.plot(times, np.transpose(published.LOSSES[epoch]), "k.", label=[label, None])
+    axes.plot(times, np.transpose(published.LOSSES[epoch]), ".", color=palette.BLACK, label=[label, None])
 name = "MNIST" if is_mnist else "the 8 x 8 digits"
 axes.set(xlabel="epoch", ylabel="loss", yscale="log", title=f"The notes' program on {name}")
 ticks = [0.5, 1, 2, 5, 10] if is_mnist else [1.5, 2, 2.5]

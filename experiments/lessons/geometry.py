@@ -24,7 +24,7 @@ import jaxnaive as jn
 from jaxnaive import geometry, manifold, pictures
 from jaxnaive.command import compile_cache
 from jaxnaive.pages import toys
-from jaxnaive.pictures import drawings
+from jaxnaive.pictures import drawings, palette
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -65,20 +65,20 @@ moved = letter + b
 assert (a + b).tolist() == [1.5, 1.25]
 assert np.ptp(np.asarray(moved - letter), axis=0).max() < 1e-6  # the same for every point
 
-# %% tags=["S35"] alt="The letter F made of grey points, and the same letter in blue, further to the right and a little higher. Red arrows lead from the origin to A, from there by B to A + B." alt_zh="灰色点组成的字母 F，右上方是同样的蓝色字母。红色箭头从原点到 A，再经过 B 到 A + B。"
+# %% tags=["S35"] alt="The letter F made of grey points, and the same letter in blue, further to the right and a little higher. Orange arrows lead from the origin to A, from there by B to A + B." alt_zh="灰色点组成的字母 F，右上方是同样的蓝色字母。橙色箭头从原点到 A，再经过 B 到 A + B。"
 figure = pictures.new(5, 3.2)
 axes = figure.subplots()
-axes.plot(*letter.T, ".", color="0.7", label="before")
-axes.plot(*moved.T, ".", color="tab:blue", label="after adding B")
-arrow = {"arrowstyle": "->", "color": "tab:red", "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+axes.plot(*letter.T, ".", color=palette.BEFORE, label="before")
+axes.plot(*moved.T, ".", color=palette.AFTER, label="after adding B")
+arrow = {"arrowstyle": "->", "color": palette.VERMILION, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
 for name, start, end, at in (
     ("A", 0 * a, a, (0.27, 0.7)),
     ("B", a, a + b, (0.66, 1.12)),
     ("A + B", 0 * a, a + b, (0.45, 0.17)),
 ):
     axes.annotate("", end, start, arrowprops=arrow)
-    axes.text(*at, name, fontsize=13, color="tab:red")
-axes.set(aspect="equal", xlim=(-0.1, 3.0))
+    axes.text(*at, name, fontsize=13)
+axes.set(aspect="equal", xlim=(-0.1, 3.0), xlabel="$x_0$", ylabel="$x_1$")
 axes.legend(loc="right")
 pictures.show(figure)
 
@@ -193,12 +193,12 @@ for axes, name in zip(
 ):
     fx, fy, fxy = (geometry.apply(maps[name], point) for point in (x, y, x + y))
     for text, point in (("f(x)", fx), ("f(y)", fy)):
-        axes.plot(*point, "o", color="0.4")
+        axes.plot(*point, "o", color=palette.MUTED)
         axes.annotate(text, point + 0.06)
-    axes.plot(*fxy, "o", color="tab:blue", markersize=11, label="f(x + y)")
-    axes.plot(*(fx + fy), "x", color="tab:red", markersize=11, markeredgewidth=3, label="f(x) + f(y)")
-    axes.set(title=name, xlim=(-0.5, 4), ylim=(-0.2, 2.6), aspect="equal")
-    axes.plot(0, 0, "k+")
+    axes.plot(*fxy, "o", color=palette.BLUE, markersize=11, label="f(x + y)")
+    axes.plot(*(fx + fy), "x", color=palette.VERMILION, markersize=11, markeredgewidth=3, label="f(x) + f(y)")
+    axes.set(title=name, xlim=(-0.5, 4), ylim=(-0.2, 2.6), aspect="equal", xlabel="$x_0$", ylabel="$x_1$")
+    axes.plot(0, 0, "+", color=palette.BLACK)
     axes.legend(loc="lower right")
 pictures.show(figure)
 
@@ -398,8 +398,8 @@ stages = {"the plane": grid, "dense layer": turned, "relu": relu(turned)}
 figure = pictures.new(9, 3)
 for axes, (title, lines) in zip(figure.subplots(1, 3), stages.items(), strict=True):
     for n, line in enumerate(lines):
-        axes.plot(*line.T, color="tab:blue" if n < 9 else "tab:orange", linewidth=1.2)
-    axes.set(title=title, xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")
+        axes.plot(*line.T, linewidth=1.2, **palette.LINES[n // 9])
+    axes.set(title=title, xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xlabel="$x_0$", ylabel="$x_1$")
 pictures.show(figure)
 
 # %% [markdown] lang="en"

@@ -22,7 +22,7 @@ import jaxnaive as jn
 from jaxnaive import operations, pictures
 from jaxnaive.command import benchmark, compile_cache
 from jaxnaive.pages import toys
-from jaxnaive.pictures import drawings
+from jaxnaive.pictures import drawings, palette
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -397,11 +397,15 @@ assert costs["matrix . matrix"][0] > 20 * costs["matrix . matrix"][1]
 # %% tags=["S27"] alt="Microseconds of five operations on a logarithmic axis: the bar of the Python loop is the longest in each." alt_zh="五种运算各用多少微秒（对数坐标）：每一种里，Python 循环的那一条都最长。"
 figure = pictures.new(8.0, 3.2)
 axes = figure.subplots()
-for k, (name, colour) in enumerate(
-    (("Python loop", "tab:red"), ("lifted by vmap", "tab:blue"), ("jax.numpy", "0.6"))
-):
+ways = (
+    ("Python loop", palette.VERMILION, "//"),
+    ("lifted by vmap", palette.BLUE, ""),
+    ("jax.numpy", palette.FAINT, ".."),
+)
+for k, (name, colour, hatch) in enumerate(ways):
     places = np.arange(len(costs)) + 0.27 * k
-    axes.barh(places, [times[k] for times in costs.values()], 0.25, color=colour, label=name)
+    style = {"facecolor": colour, "hatch": hatch, "edgecolor": palette.WHITE, "label": name}
+    axes.barh(places, [times[k] for times in costs.values()], 0.25, **style)
 axes.set(xscale="log", xlabel="microseconds", yticks=np.arange(len(costs)) + 0.27, yticklabels=list(costs))
 axes.invert_yaxis()
 axes.legend()

@@ -25,7 +25,7 @@ from jaxnaive import descent, optimizers, pictures
 from jaxnaive.command import compile_cache
 from jaxnaive.descent import follow, valley
 from jaxnaive.pages import toys
-from jaxnaive.pictures import drawings
+from jaxnaive.pictures import drawings, palette
 from jaxnaive.pictures.drawings import Track
 
 compile_cache.use()  # what JAX compiles is kept for the next time
@@ -378,13 +378,10 @@ assert apart["heavy ball"] > 1e-4 > 1e-5 > max(apart["Nesterov"], apart["optax, 
 # %% tags=["S59"] alt="The position of the weight over 60 steps in a bowl. Plain descent approaches the lowest place from one side; the heavy ball swings past it and back several times; Nesterov swings less." alt_zh="权重在碗里走 60 步的位置。普通梯度下降从一侧接近最低点；重球多次冲过最低点又返回；Nesterov 动量的摆动更小。"
 figure = pictures.new(7, 3)
 axes = figure.subplots()
-for name, rule in (
-    ("plain", optimizers.sgd),
-    ("heavy ball", optimizers.momentum),
-    ("Nesterov", optimizers.nesterov),
-):
-    axes.plot(follow(rule(0.1), lambda w: 0.5 * w**2, jnp.array(2.0), 60), label=name)
-axes.axhline(0, color="0.7", linewidth=0.8)
+swings = {"plain": optimizers.sgd, "heavy ball": optimizers.momentum, "Nesterov": optimizers.nesterov}
+for (name, rule), style in zip(swings.items(), palette.LINES, strict=False):
+    axes.plot(follow(rule(0.1), lambda w: 0.5 * w**2, jnp.array(2.0), 60), label=name, **style)
+axes.axhline(0, color=palette.FAINT, linewidth=0.8)
 axes.set(xlabel="step", ylabel="weight")
 axes.legend()
 pictures.show(figure)

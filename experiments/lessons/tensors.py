@@ -20,7 +20,7 @@ import numpy as np
 import jaxnaive as jn
 from jaxnaive import pictures, tensors
 from jaxnaive.command import compile_cache
-from jaxnaive.pictures import drawings
+from jaxnaive.pictures import drawings, palette
 
 compile_cache.use()  # what JAX compiles is kept for the next time
 
@@ -373,8 +373,9 @@ for name, y in (("in order", prices), ("hours", hours_shuffled), ("minutes", min
 figure = pictures.new(9.0, 2.4)
 panels = (("sample 0", prices), ("sample 0, minutes shuffled", minutes_shuffled))
 for axes, (title, y) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
-    axes.plot(y[0], label=["highest", "lowest"])
-    axes.set(title=title, xlabel="minute (axis 1)", ylabel="price")
+    for values, label, style in zip(y[0].T, ("highest", "lowest"), palette.LINES, strict=False):
+        axes.plot(values, label=label, **style)
+    axes.set(title=title, xlabel="minute (axis 1)", ylabel="price (at first 100)")
     axes.legend()
 pictures.show(figure)
 

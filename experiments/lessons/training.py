@@ -26,7 +26,7 @@ from jaxnaive.batches import Batch
 from jaxnaive.command import benchmark, compile_cache, step_costs
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.pages import toys
-from jaxnaive.pictures import plots
+from jaxnaive.pictures import palette, plots
 from jaxnaive.splits import split
 
 compile_cache.use()  # what JAX compiles is kept for the next time
@@ -187,7 +187,7 @@ for _ in range(100):
     curve.append(float(loss))
 figure = pictures.new(6, 2.8)
 axes = figure.subplots()
-axes.plot(curve, ".-", markersize=3)
+axes.plot(curve, ".-", color=palette.BLUE, markersize=3)
 axes.set(xlabel="step", ylabel="loss of the batch", ylim=(0, None))
 pictures.show(figure)
 assert (np.diff(curve) < 0).all()
@@ -236,7 +236,7 @@ for row, weights, when in zip(figure.subplots(2, 8), (params, trained), ("before
     row[0].set_title(f"{when} the training", fontsize=9, loc="left")
     for axes, column in zip(row, weights[0]["w"].T, strict=False):
         image = column.reshape(train.images.shape[1:3])
-        axes.imshow(image, cmap="RdBu", vmin=-largest, vmax=largest)
+        axes.imshow(image, cmap=palette.SIGNED, vmin=-largest, vmax=largest)
         axes.axis("off")
 pictures.show(figure)
 
@@ -338,8 +338,8 @@ for one in made:
     print(f"step {one.step:<6g} promised {one.promised:9.5f}   came {one.came:9.5f}")
 figure = pictures.new(6, 3)
 axes = figure.subplots()
-axes.loglog(lengths, np.abs(errors), "o", label="came - promised")
-axes.loglog(lengths, curvature / 2 * np.square(lengths), color="0.6", label="curvature / 2 · step²")
+axes.loglog(lengths, np.abs(errors), "o", color=palette.BLUE, label="came - promised")
+axes.loglog(lengths, curvature / 2 * np.square(lengths), color=palette.MUTED, label="curvature / 2 · step²")
 axes.set(xlabel="length of the step", ylabel="error of the slope's promise")
 axes.legend()
 pictures.show(figure)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
+from tqdm import tqdm
 
 from experiments.race.programs import PROGRAMS
 from jaxnaive import backprop, command
@@ -70,7 +71,8 @@ def main(options: Options) -> dict[str, Row]:
     with command.usage():
         check(options)
     print(ROW.format("program", "JAX, ms", "step", "itself", "tracing", "difference", "rounds"))
-    rows = {name: measure_until_sure(name, options) for name in options.programs}
+    programs = tqdm(options.programs, unit="program", leave=False, disable=None)
+    rows = {name: measure_until_sure(name, options) for name in programs}
     if options.json is not None:
         files.write_json(options.json, {name: _as_dict(row) for name, row in rows.items()})
     if missed := {name: over for name, row in rows.items() if (over := bars_missed(row))}:
@@ -94,7 +96,7 @@ def measure_until_sure(name: str, options: Options) -> Row:
     row = measure(name, options.small, options.rounds)
     print_row(name, row)
     if over := bars_missed(row):
-        print(f"{'':14}over the bar: {', '.join(over)}; once more, with {MORE} times the rounds")
+        tqdm.write(f"{'':14}over the bar: {', '.join(over)}; once more, with {MORE} times the rounds")
         row = measure(name, options.small, options.rounds * MORE)
         print_row(name, row)
     return row
@@ -169,9 +171,7 @@ def bars_missed(row: Row) -> list[str]:
 def print_row(name: str, row: Row) -> None:
     """Print the program's line of the table."""
     ratios = [_ratio_text(one) for one in (row.step, row.itself, row.tracing)]
-    print(
-        ROW.format(name, f"{row.milliseconds:.2f}", *ratios, f"{row.difference:.0e}", row.rounds), flush=True
-    )
+    tqdm.write(ROW.format(name, f"{row.milliseconds:.2f}", *ratios, f"{row.difference:.0e}", row.rounds))
 
 
 def _ratio_text(ratio: Ratio) -> str:

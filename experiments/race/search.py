@@ -43,17 +43,14 @@ def best_for_each(names: Iterable[str], measure: Measure, held_out: int) -> dict
       held_out: the number of training examples on which the accuracy is measured.
     """
     tried = list(dict.fromkeys([SAME, *shortlist(accurate_enough(measure, held_out))]))
-    best = {}
-    for name in tqdm(names, desc="best hyperparameters", unit="entrant"):
-        times = {}
-        for hyperparameters in tried:
-            seeds = range(ACCURACY_SEEDS, ACCURACY_SEEDS + TIMED_RUNS)
-            found = [measure(name, hyperparameters, held_out, seed) for seed in seeds]
-            if all(one and one.accuracy >= TARGET for one in found):
-                times[hyperparameters] = min(one.seconds for one in found if one)
-        if times:
-            best[name] = min(times, key=lambda hyperparameters: times[hyperparameters])
-    return best
+    seeds = range(ACCURACY_SEEDS, ACCURACY_SEEDS + TIMED_RUNS)
+    times: dict[str, dict[Hyperparameters, float]] = {name: {} for name in names}
+    turns = [(name, hyperparameters) for name in times for hyperparameters in tried]
+    for name, hyperparameters in tqdm(turns, desc="best hyperparameters", unit="candidate"):
+        found = [measure(name, hyperparameters, held_out, seed) for seed in seeds]
+        if all(one and one.accuracy >= TARGET for one in found):
+            times[name][hyperparameters] = min(one.seconds for one in found if one)
+    return {name: min(own, key=own.__getitem__) for name, own in times.items() if own}
 
 
 def accurate_enough(measure: Measure, held_out: int) -> list[Hyperparameters]:
@@ -72,8 +69,9 @@ def best_of_book(measure: Measure, held_out: int) -> Hyperparameters | None:
 
     There is no margin above the target, in favour of Keras.
     """
-    enough = (book for book in BOOK if validation_accuracy(book, measure, held_out) >= TARGET)
-    return next(enough, None)
+    with tqdm(BOOK, desc="as the book", unit="candidate") as candidates:
+        enough = (book for book in candidates if validation_accuracy(book, measure, held_out) >= TARGET)
+        return next(enough, None)
 
 
 def is_as_in_the_book(name: str) -> bool:

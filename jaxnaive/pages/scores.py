@@ -110,7 +110,7 @@ def _regression_score(network: Network, dataset: Dataset) -> RegressionScore:
         loss=float(regression.squared_error(outputs, targets).mean()),
         value=float(regression.r_squared(outputs, targets)),
         examples=len(targets),
-        picture=pictures.as_png(plots.scatter(dataset, np.asarray(outputs))),
+        picture=pictures.as_png(plots.scatter(dataset, np.asarray(outputs)), dpi=96),
     )
 
 

@@ -2,32 +2,26 @@
 
 import io
 import itertools
+import logging
 import sys
+import unicodedata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxnaive.disk import files
 from jaxnaive.disk.files import StrPath
 
-# Of lines: colours that people tell apart with any kind of colour vision (Okabe and Ito, "Color universal
-# design", 2008), each with a mark and a dash of its own, as no colour says anything alone.
-STYLES = [
-    {"color": color, "marker": marker, "linestyle": dash}
-    for color, marker, dash in (
-        ("#0072B2", "o", "-"),
-        ("#D55E00", "s", "--"),
-        ("#009E73", "^", "-."),
-        ("#CC79A7", "D", ":"),
-        ("#E69F00", "v", (0, (5, 1))),
-        ("#56B4E9", "P", (0, (3, 1, 1, 1))),
-        ("#000000", "X", (0, (1, 1))),
-    )
-]
+# Fonts with Chinese letters, of which a machine may have one; matplotlib's own has none.
+FONTS = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
+         "SimHei", "WenQuanYi Zen Hei")  # fmt: skip
+NOTEBOOK_DPI = 144
+TEXT_WIDTH = 36  # columns, of a name in a figure: what is longer is shortened
 _numbers = itertools.count(1)  # of the figures that a script shows
 
 
 def new(width: float, height: float) -> Any:
-    """An empty figure, a ``matplotlib.figure.Figure``.
+    """An empty figure, a ``matplotlib.figure.Figure``; a notebook shows it as the last value of a cell.
 
     Args:
       width: in inches.
@@ -36,12 +30,44 @@ def new(width: float, height: float) -> Any:
     # Not pyplot, which would look for a screen and keep every figure in a global list.
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    _add_fonts()
+    figure: Any = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(as_png, figure)  # IPython itself knows the figures of pyplot alone
+    return figure
+
+
+def _add_fonts() -> None:
+    """Have matplotlib look for letters that its font lacks in those of :data:`FONTS` that there are."""
+    from matplotlib import font_manager, rcParams
+
+    installed, known = {font.name for font in font_manager.fontManager.ttflist}, rcParams["font.family"]
+    if new := [font for font in FONTS if font in installed and font not in known]:
+        rcParams["font.family"] = [*known, *new]
+        # It would warn of every weight that they lack, also where no text needs them.
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def write_title(figure: Any, title: str) -> None:
     """Write a title above a figure; one that is wider than the figure is broken into lines."""
-    figure.suptitle(title, wrap=True)
+    figure.suptitle(" ".join(map(shortened, title.split(" "))), wrap=True)
+
+
+def shortened(name: str, columns: int = TEXT_WIDTH) -> str:
+    """A name, without its middle if it takes more columns; a Chinese letter takes two.
+
+    >>> shortened("/home/somebody/pictures/cats", 14)
+    '/home/s…s/cats'
+    """
+    if _columns(name) <= columns:
+        return name
+    start, end = len(name) // 2, len(name) // 2
+    while _columns(name[:start] + name[end:]) >= columns:
+        start, end = (start - 1, end) if _columns(name[:start]) > _columns(name[end:]) else (start, end + 1)
+    return f"{name[:start]}…{name[end:]}"
+
+
+def _columns(text: str) -> int:
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
 
 
 def text_width(text: str, points: float) -> float:
@@ -61,23 +87,23 @@ def save(figure: Any, path: StrPath) -> None:
             with rc_context({"svg.hashsalt": "jaxnaive"}):  # otherwise names in it are random
                 figure.savefig(temporary, metadata={"Date": None})
         else:
-            image(figure, dpi=120, colors=64).save(temporary, optimize=True)
+            image(figure, dpi=120).save(temporary, optimize=True)
 
 
-def image(figure: Any, dpi: int, colors: int) -> Any:
-    """The figure as a ``PIL.Image`` of so many colours."""
-    # A palette is enough for a diagram, and makes the file a third of the size.
+def image(figure: Any, dpi: int = NOTEBOOK_DPI) -> Any:
+    """The figure as a ``PIL.Image`` of 256 colours."""
+    # They make a file smaller by a third; with fewer of them, the grey edges of letters get other colours.
     from PIL import Image
 
     with io.BytesIO() as buffer:
         figure.savefig(buffer, dpi=dpi, format="png")
-        return Image.open(buffer).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+        return Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
 
 
-def as_png(figure: Any) -> bytes:
+def as_png(figure: Any, dpi: int = NOTEBOOK_DPI) -> bytes:
     """The figure as the content of a PNG file."""
     with io.BytesIO() as buffer:
-        image(figure, dpi=96, colors=128).save(buffer, "PNG")
+        image(figure, dpi).save(buffer, "PNG")
         return buffer.getvalue()
 
 
@@ -86,7 +112,7 @@ def show(figure: Any) -> None:
     if in_notebook():
         from IPython.display import display
 
-        display(image(figure, dpi=144, colors=128))
+        display(image(figure))
     else:
         path = Path("runs/lessons") / f"{Path(sys.argv[0]).stem}-{next(_numbers)}.png"
         files.make_folder(path.parent)

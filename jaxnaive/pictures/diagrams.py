@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from jaxnaive import pictures
-from jaxnaive.graph import Graph, Input, Operation, Values, label, operands_of, shown_nodes, type_of
-from jaxnaive.pictures import layout
+from jaxnaive import graph as graphs
+from jaxnaive import jaxprs, pictures, walk
+from jaxnaive.graph import Graph, Input, Node, Operation, Values, operands_of, shown_nodes, type_of, type_text
+from jaxnaive.pictures import layout, palette, words
 from jaxnaive.pictures.layout import COMMUTATIVE, Edge
 
 CHARACTER, TEXT_LINE, NODE = (
@@ -18,9 +21,13 @@ CHARACTER, TEXT_LINE, NODE = (
     0.17,
     0.3,
 )  # inches: a character's width, a text line's and a node's height
+TITLE_SIZE, TITLE_LINE = 11.0, 0.19  # points, and inches from a line to the next
+TITLE_WIDTH = 5.0  # inches, of the title of a picture that is narrower
 GAP = 0.25  # inches between the nodes of a layer
 LAYER_GAP = np.array([0.45, 0.4])  # inches between the texts and layers side by side, and one above the other
-VALUE, GRADIENT = "0.3", "tab:red"  # colours of the two texts beside an edge
+# The two texts beside an edge; the value is also above the gradient.
+STYLES = ({"color": palette.VALUE}, {"color": palette.GRADIENT, "weight": "bold"})
+MAX_OPERATIONS = 100  # in a picture with values and gradients
 
 Vector = Float[np.ndarray, "2"]  # right and up, or width and height, in inches
 
@@ -58,6 +65,7 @@ def draw(
     texts: Callable[[int, int], EdgeText] | None = None,
     title: str = "",
     to_the_right: bool = False,
+    names: Callable[[Graph, Node], str] = words.name,
 ) -> Any:
     """A figure of a graph: arguments rounded, operations square, the results with a thick border.
 
@@ -66,23 +74,65 @@ def draw(
       texts: what to write where an edge arrives, by node and operand. Default: the shape of the value.
       title: what the picture shows.
       to_the_right: whether values flow to the right, and not downwards.
+      names: of the nodes. Default: in a reader's words; :func:`jaxnaive.graph.label` has JAX's.
     """
     texts = texts or (lambda node, slot: EdgeText(_shape_text(graph, node, slot)))
-    names = {place: label(graph, graph.nodes[place]) for place in shown_nodes(graph)}
+    named = {place: names(graph, graph.nodes[place]) for place in shown_nodes(graph)}
     arriving = {
         place: {
             slot: texts(place, slot)
             for slot, operand in enumerate(graph.nodes[place].operands)
-            if operand.node in names
+            if operand.node in named
         }
-        for place in names
+        for place in named
     }
-    drawing = _arrange(graph, names, arriving, TO_THE_RIGHT if to_the_right else DOWNWARDS)
+    drawing = _arrange(graph, named, arriving, TO_THE_RIGHT if to_the_right else DOWNWARDS)
     figure, axes = _canvas(drawing, arriving, title)
-    for place, name in names.items():
+    for place, name in named.items():
         _draw_node(axes, drawing, graph, place, name)
         _draw_edges(axes, drawing, graph, place, arriving[place])
     return figure
+
+
+def backprop(
+    function: Callable[..., Array],
+    *args: PyTree[Any],
+    title: str = "Above: the values; below, bold: the gradients",
+    to_the_right: bool = False,
+    names: Callable[[Graph, Node], str] = words.name,
+    opened: Callable[[Operation], bool] = jaxprs.is_plain_call,
+) -> Any:
+    """A figure of backpropagation through a function: each edge with its value and its gradient.
+
+    A notebook shows it as the last value of a cell; ``figure.savefig("graph.png")`` saves it.
+
+    Args:
+      function: of arrays, to one number.
+      args: of the function: arrays, numbers, or pytrees of them.
+      title: what the picture shows; the result is added to it.
+      to_the_right: whether values flow to the right, and not downwards.
+      names: of the nodes, as in :func:`draw`.
+      opened: which calls in it are drawn as their operations, as in :func:`jaxnaive.jaxprs.trace`.
+
+    Raises:
+      ValueError: the function returns something else than one number, or has too many operations.
+    """
+    graph = jaxprs.trace(function, *args, opened=opened)
+    types = [type_of(graph, output) for output in graph.outputs]
+    if [type_.shape for type_ in types] != [()] or not jnp.issubdtype(types[0].dtype, jnp.floating):
+        found = ", ".join(map(type_text, types)) or "nothing"
+        raise ValueError(f"backprop: got a function that returns {found}, expected one float, such as a mean")
+    operations = sum(isinstance(node, Operation) for node in graph.nodes)
+    if operations > MAX_OPERATIONS:
+        raise ValueError(
+            f"backprop: got a function of {operations} operations, expected at most {MAX_OPERATIONS}; give "
+            "jax.jit to parts of it and name them in opened=lambda call: call.name not in (...)"
+        )
+    values = graphs.evaluate(graph, *jax.tree.leaves(args))
+    gradients = walk.backward(graph, values, [jnp.ones([])]).edges
+    (result,) = graphs.results_of(graph, values)
+    title = f"{title}; the result: {summary(result)}"
+    return draw(graph, numbers(graph, values, gradients), title, to_the_right, names)
 
 
 def numbers(
@@ -144,39 +194,48 @@ def _arrange(
 
 def _text_size(texts: Sequence[EdgeText]) -> Vector:
     """The room that the largest text needs."""
-    width = CHARACTER * 0.85 * max((len(line) for text in texts for line in text), default=0) + 0.1
+    width = CHARACTER * 0.9 * max((len(line) for text in texts for line in text), default=0) + 0.1
     height = TEXT_LINE * max((sum(map(bool, text)) for text in texts), default=0)
     return np.array([width, height])
 
 
 def _canvas(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]], title: str) -> tuple[Any, Any]:
-    """An empty figure, an inch for an inch, with room for all boxes, bends, texts and the title."""
-    corners = [
-        *(  # where the text of a node's last edge ends
-            drawing.centres[place] + drawing.port_gap * (len(texts) + 1) / 2 * drawing.direction.across
-            for place, texts in arriving.items()
-            if texts
-        ),
-        *(
-            drawing.centres[place] + sign * box / 2
-            for place, box in drawing.boxes.items()
-            for sign in (-1, 1)
-        ),
-        *(
-            bend + sign * layout.BEND / 2
-            for bends in drawing.bends.values()
-            for bend in bends
-            for sign in (-1, 1)
-        ),
-    ]
+    """An empty figure, an inch for an inch, with room for the graph and the title."""
+    corners = _corners(drawing, arriving)
     (left, low), (right, high) = np.min(corners, axis=0) - 0.15, np.max(corners, axis=0) + 0.15
-    high, right = high + (0.4 if title else 0), max(right, left + pictures.text_width(title, 11.0) + 0.2)
+    lines = _title_lines(title, max(TITLE_WIDTH, right - left - 0.2))
+    wider = max(pictures.text_width(line, TITLE_SIZE) for line in lines) + 0.2 - (right - left)
+    left, right = left - max(0, wider / 2), right + max(0, wider / 2)
+    high += TITLE_LINE * len(lines) + 0.15 if title else 0
     figure = pictures.new(right - left, high - low)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(low, high))
     axes.axis("off")
-    axes.text((left + right) / 2, high - 0.25, title, ha="center", va="center", fontsize=11)
+    above = {"ha": "center", "va": "top", "fontsize": TITLE_SIZE}
+    axes.text((left + right) / 2, high - 0.15, "\n".join(lines), **above)
     return figure, axes
+
+
+def _corners(drawing: Drawing, arriving: Mapping[int, Mapping[int, EdgeText]]) -> list[Vector]:
+    """The corners of all boxes, bends and texts."""
+    ends = [  # where the text of a node's last edge ends
+        drawing.centres[place] + drawing.port_gap * (len(texts) + 1) / 2 * drawing.direction.across
+        for place, texts in arriving.items()
+        if texts
+    ]
+    boxes = [(drawing.centres[place], box) for place, box in drawing.boxes.items()]
+    bends = [(bend, np.full(2, layout.BEND)) for along in drawing.bends.values() for bend in along]
+    return [*ends, *(centre + sign * size / 2 for centre, size in (*boxes, *bends) for sign in (-1, 1))]
+
+
+def _title_lines(title: str, width: float) -> list[str]:
+    """A title in lines of at most so many inches."""
+    lines = [""]
+    for word in map(pictures.shortened, title.split(" ")):
+        longer = f"{lines[-1]} {word}".strip()
+        is_too_long = lines[-1] and pictures.text_width(longer, TITLE_SIZE) > width
+        lines = [*lines, word] if is_too_long else [*lines[:-1], longer]
+    return lines
 
 
 def _draw_node(axes: Any, drawing: Drawing, graph: Graph, place: int, name: str) -> None:
@@ -190,13 +249,19 @@ def _draw_node(axes: Any, drawing: Drawing, graph: Graph, place: int, name: str)
             tuple(centre - box / 2),
             *box,
             boxstyle=f"round,pad=0,rounding_size={0.04 if is_operation else NODE / 2}",
-            facecolor="#dbe9f6" if is_operation else "#ffe9c7" if isinstance(node, Input) else "0.92",
-            edgecolor="0.25",
+            facecolor=_node_color(node),
+            edgecolor=palette.INK,
             linewidth=2.0 if is_result else 0.8,
             zorder=2,
         )
     )
     axes.text(*centre, name, ha="center", va="center_baseline", fontsize=9, zorder=3)
+
+
+def _node_color(node: Node) -> str:
+    if isinstance(node, Operation):
+        return palette.PALE_BLUE
+    return palette.PALE_ORANGE if isinstance(node, Input) else palette.PALE
 
 
 def _draw_edges(axes: Any, drawing: Drawing, graph: Graph, place: int, texts: Mapping[int, EdgeText]) -> None:
@@ -223,23 +288,23 @@ def _draw_edge(
     import matplotlib.path
     from matplotlib.patches import FancyArrowPatch
 
-    written = [(line, color) for line, color in zip(text, (VALUE, GRADIENT), strict=True) if line]
+    written = [(line, style) for line, style in zip(text, STYLES, strict=True) if line]
     # The last stretch is straight, and so keeps clear of the text beside it.
     straight = np.abs(direction.along) @ [0.3, 0.05 + TEXT_LINE * len(written)]
     polyline = matplotlib.path.Path([*points, end - straight * direction.along, end])
     axes.add_patch(
         FancyArrowPatch(
-            path=polyline, arrowstyle="-|>", mutation_scale=8, color="0.45", linewidth=0.8, zorder=1
+            path=polyline, arrowstyle="-|>", mutation_scale=8, color=palette.MUTED, linewidth=0.8, zorder=1
         )
     )
-    background = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
-    for row, (line, color) in enumerate(written):
+    background = {"facecolor": palette.WHITE, "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
+    for row, (line, style) in enumerate(written):
         if direction is TO_THE_RIGHT:  # on both sides of the edge
             offset, align = (-0.15, TEXT_LINE * (0.6 - 1.2 * row)), "right"
         else:  # right of the edge
             offset, align = (0.05, 0.12 + TEXT_LINE * (len(written) - 1 - row)), "left"
         axes.text(
-            *(end + offset), line, color=color, fontsize=8, ha=align, va="center", bbox=background, zorder=4
+            *(end + offset), line, fontsize=8, ha=align, va="center", bbox=background, zorder=4, **style
         )
 
 

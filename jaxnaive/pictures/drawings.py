@@ -9,9 +9,10 @@ import numpy as np
 
 from jaxnaive import geometry, pictures
 from jaxnaive.geometry import Affine, apply
+from jaxnaive.pictures import palette
+from jaxnaive.pictures.palette import BLUE, GREEN, PALE_BLUE, PALE_ORANGE, VERMILION
 
 Number = int | float
-COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
 
 def ranks(tensors: Sequence[np.ndarray]) -> Any:
@@ -27,7 +28,7 @@ def ranks(tensors: Sequence[np.ndarray]) -> Any:
         depth, rows, columns = layers.shape
         shift = 0.45 * (depth - 1)
         for n in reversed(range(depth)):
-            colour = ("tab:blue", "#8fb9dc", "#d6e6f3")[min(n, 2)]
+            colour = (BLUE, palette.LIGHT_BLUE, PALE_BLUE)[min(n, 2)]
             corner = (left + 0.45 * n, 2 - rows / 2 + shift / 2 - 0.45 * n)
             _boxes(axes, corner, layers[n], np.full((rows, columns), colour, object), height=depth - n)
         middle = left + (columns + shift) / 2
@@ -63,7 +64,7 @@ def slices(images: np.ndarray, size: int) -> Any:
         axes.imshow(_tiles(shown, 4), cmap="gray_r", interpolation="nearest", vmax=images.max())
         for n in range(16):
             at = (n % 4 * (width + 2) + x - 0.5, n // 4 * (height + 2) + y - 0.5)
-            axes.add_patch(_rectangle(at, size, size, edgecolor="tab:blue", facecolor="none", linewidth=2))
+            axes.add_patch(_rectangle(at, size, size, edgecolor=BLUE, facecolor="none", linewidth=2))
         axes.set_title(title, fontsize=13)
     for axes in (all_of_them, corner, middle):
         axes.axis("off")
@@ -83,10 +84,9 @@ def dot_product(x: np.ndarray, y: np.ndarray) -> Any:
     figure = pictures.new(7.5, 5.8)
     axes = _boxes_axes(figure)
     right, below = inner + gap, inner + gap
-    pale_blue, pale_orange = "#d6e6f3", "#fde3cb"
-    xs, ys, products = (np.full(a, "white", object) for a in (x.shape, y.shape, (rows, columns)))
-    xs[i], ys[:, j] = "tab:blue", "tab:orange"
-    products[i, :j], products[:i, j], products[i, j] = pale_blue, pale_orange, "tab:green"
+    xs, ys, products = (np.full(a, palette.WHITE, object) for a in (x.shape, y.shape, (rows, columns)))
+    xs[i], ys[:, j] = BLUE, VERMILION
+    products[i, :j], products[:i, j], products[i, j] = PALE_BLUE, PALE_ORANGE, GREEN
     _boxes(axes, (0, below), x, xs)
     _boxes(axes, (right, 0), y, ys)
     _boxes(axes, (right, below), x @ y, products)
@@ -94,7 +94,7 @@ def dot_product(x: np.ndarray, y: np.ndarray) -> Any:
         ((inner + 0.15, below + i + 0.5), (right - 0.1, below + i + 0.5)),
         ((right + j + 0.5, inner + 0.15), (right + j + 0.5, below - 0.1)),
     ):
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "0.35", "linewidth": 1.5})
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": palette.INK, "linewidth": 1.5})
     big = {"fontsize": 13, "ha": "center"}
     axes.text(inner / 2, below - 0.25, f"x: {x.shape}", **big)
     axes.text(right + columns / 2, -0.25, f"y: {y.shape}", **big)
@@ -118,22 +118,22 @@ def broadcasting(x: np.ndarray, y: np.ndarray) -> Any:
     axes = _boxes_axes(figure)
     middle, step = rows / 2, columns + 1.6
     repeated = np.broadcast_to(y, x.shape)
-    copies = np.full(x.shape, "#fde3cb", dtype=object)
-    copies[0] = "tab:orange"
+    copies = np.full(x.shape, PALE_ORANGE, dtype=object)
+    copies[0] = VERMILION
     for n, (values, top, colours, title, shape, sign) in enumerate(
         (
-            (y[None], middle - 0.5, "tab:orange", "y", y.shape, "→"),
-            (y[None], middle - 0.5, "tab:orange", "1. add an axis", (1, columns), "→"),
+            (y[None], middle - 0.5, VERMILION, "y", y.shape, "→"),
+            (y[None], middle - 0.5, VERMILION, "1. add an axis", (1, columns), "→"),
             (repeated, 0, copies, "2. repeat along it", x.shape, "+"),
-            (x, 0, "tab:blue", "x", x.shape, "="),
-            (x + y, 0, "tab:green", "x + y", x.shape, ""),
+            (x, 0, BLUE, "x", x.shape, "="),
+            (x + y, 0, GREEN, "x + y", x.shape, ""),
         )
     ):
         _boxes(axes, (n * step, top), values, np.broadcast_to(colours, values.shape))
         axes.text(n * step + columns / 2, -0.95, title, fontsize=13, ha="center", weight="bold")
         axes.text(n * step + columns / 2, -0.35, f"{shape}", fontsize=12, ha="center")
         axes.text(n * step + columns + 0.7, middle, sign, fontsize=20, ha="center", va="center")
-    grey = {"fontsize": 11, "color": "0.4", "ha": "center", "va": "center"}
+    grey = {"fontsize": 11, "color": palette.MUTED, "ha": "center", "va": "center"}
     for n, name in enumerate(("axis 0", "axis 1", "axis 1")):
         axes.text(n * step + columns / 2, (rows if n == 2 else middle + 0.5) + 0.3, name, **grey)
     for n in (1, 2):
@@ -146,12 +146,12 @@ def rearranged(x: np.ndarray, tables: dict[str, np.ndarray]) -> Any:
     """A matrix and others with the same entries; the entries of a row of the first have one colour.
 
     Args:
-      x: of at most six rows, no entry twice.
+      x: of at most seven rows, no entry twice.
       tables: matrices by their titles, in the figure's order.
     """
     figure = pictures.new(8.5, 2.9)
     axes, left = _boxes_axes(figure), 0.0
-    colour_of = {entry: COLORS[row] for (row, _), entry in np.ndenumerate(x)}
+    colour_of = {entry: palette.STYLES[row]["color"] for (row, _), entry in np.ndenumerate(x)}
     for title, values in tables.items():
         rows, columns = values.shape
         colours = np.vectorize(colour_of.get, otypes=[object])(values)
@@ -159,7 +159,7 @@ def rearranged(x: np.ndarray, tables: dict[str, np.ndarray]) -> Any:
         axes.text(left, -0.8, title, fontsize=13, weight="bold")
         axes.text(left, -0.25, f"{values.shape}", fontsize=12)
         order = " ".join(map(str, values.ravel()))
-        axes.text(left, rows + 0.6, f"row by row: {order}", fontsize=11, color="0.4")
+        axes.text(left, rows + 0.6, f"row by row: {order}", fontsize=11, color=palette.MUTED)
         left += max(columns, 3) + 1.2
     axes.set(xlim=(-0.1, left - 0.4), ylim=(x.shape[0] + 0.9, -1.3))
     return figure
@@ -171,11 +171,9 @@ def _boxes(
     """A box for each entry; what has a larger ``height`` is in front."""
     for (row, column), value in np.ndenumerate(values):
         x, y, colour = corner[0] + column, corner[1] + row, colours[row, column]
-        strong = str(colour).startswith("tab:")
-        axes.add_patch(
-            _rectangle((x, y), 1, 1, facecolor=colour, edgecolor="0.35", linewidth=0.8, zorder=height)
-        )
-        centred = {"ha": "center", "va": "center", "color": "white" if strong else "0.2"}
+        style = {"facecolor": colour, "edgecolor": palette.INK, "linewidth": 0.8, "zorder": height}
+        axes.add_patch(_rectangle((x, y), 1, 1, **style))
+        centred = {"ha": "center", "va": "center", "color": palette.text_on(colour)}
         axes.text(x + 0.5, y + 0.5, value, fontsize=14, zorder=height, **centred)
 
 
@@ -212,11 +210,11 @@ def maps(functions: dict[str, Affine]) -> Any:
     figure = pictures.new(2.4 * columns, 2.3)
     for axes, (name, f) in zip(figure.subplots(1, columns), functions.items(), strict=True):
         for line in geometry.grid_lines(-1.0, 2.0, 7):
-            axes.plot(*line.T, color="0.85", linewidth=0.7)
-            axes.plot(*np.asarray(apply(f, line)).T, color="tab:blue", alpha=0.5, linewidth=0.7)
-        axes.fill(*letter.T, color="0.7")
-        axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color="tab:blue")
-        axes.plot(0, 0, "k+", markersize=8)
+            axes.plot(*line.T, color=palette.FAINT, linewidth=0.7)
+            axes.plot(*np.asarray(apply(f, line)).T, color=palette.AFTER, alpha=0.5, linewidth=0.7)
+        axes.fill(*letter.T, color=palette.BEFORE)
+        axes.fill(*np.asarray(apply(f, jnp.asarray(letter))).T, color=palette.AFTER)
+        axes.plot(0, 0, "+", color=palette.BLACK, markersize=8)
         axes.set(xlim=(-2.6, 3.6), ylim=(-1.6, 3.6), aspect="equal")
         axes.set_title(name, fontsize=10)
         axes.axis("off")
@@ -242,9 +240,9 @@ def manifold(rows: Sequence[Sequence[Plane]], labels: np.ndarray) -> Any:
     for axes, planes in zip(figure.subplots(len(rows), len(rows[0]), squeeze=False), rows, strict=True):
         for one, plane in zip(axes, planes, strict=True):
             for line in plane.grid:
-                one.plot(*line.T, color="0.75", linewidth=0.4, zorder=0)
-            for label, color in ((0, "tab:blue"), (1, "tab:orange")):
-                one.scatter(*plane.points[labels == label].T, s=2, color=color, linewidths=0)
+                one.plot(*line.T, color=palette.FAINT, linewidth=0.4, zorder=0)
+            for label, style in enumerate(palette.CLASSES):
+                one.scatter(*plane.points[labels == label].T, s=3, linewidths=0, **style)
             one.set_title(plane.title, fontsize=8)
             one.axis("off")
     return figure
@@ -263,11 +261,11 @@ def regions(panels: dict[str, tuple[Callable[[Any], Any], np.ndarray]], labels: 
         low, high = points.min(axis=0) - 0.2, points.max(axis=0) + 0.2
         plane = np.meshgrid(*(np.linspace(*ends, 150) for ends in zip(low, high, strict=True)))
         height = np.asarray(function(np.stack(plane, axis=-1).reshape(-1, 2).astype(np.float32)))
-        axes.contourf(*plane, height.reshape(150, 150) > 0, levels=1, colors=("#d6e6f3", "#fde3cb"))
-        for label, color in ((0, "tab:blue"), (1, "tab:orange")):
-            axes.scatter(*points[labels == label].T, s=5, color=color, linewidths=0)
+        axes.contourf(*plane, height.reshape(150, 150) > 0, levels=1, colors=(PALE_BLUE, PALE_ORANGE))
+        for label, style in enumerate(palette.CLASSES):
+            axes.scatter(*points[labels == label].T, s=9, linewidths=0, **style)
         axes.set_title(title, fontsize=11)
-        axes.set(xticks=[], yticks=[], aspect="equal")
+        axes.set(xticks=[], yticks=[], aspect="equal", xlabel="$x_0$", ylabel="$x_1$")
     return figure
 
 
@@ -289,13 +287,15 @@ def balls(panels: Mapping[str, tuple[Callable[[np.ndarray], Any], Sequence[Track
     x = np.linspace(ends.min() - 0.3, ends.max() + 0.3, 400)
     every = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, (loss, tracks)) in zip(every, panels.items(), strict=True):
-        axes.plot(x, loss(x), color="0.6", zorder=0)
+        axes.plot(x, loss(x), color=palette.MUTED, zorder=0)
         height = np.ptp(loss(x))
-        for n, (color, track) in enumerate(zip(COLORS, tracks, strict=False)):
+        for n, (style, track) in enumerate(zip(palette.STYLES, tracks, strict=False)):
             y = loss(track.points) + 0.03 * (n + 1) * height  # above one another where they meet
-            axes.plot(track.points, y, ".", color=color, markersize=3, alpha=0.4)
-            axes.plot(track.points[-1], y[-1], "o", color=color, markersize=9, label=track.name)
-        axes.plot(track.points[0], loss(track.points[0]), "k*", markersize=9, label="start")
+            axes.plot(track.points, y, ".", color=style["color"], markersize=3, alpha=0.4)
+            ball = {"color": style["color"], "marker": style["marker"], "markersize": 9}
+            axes.plot(track.points[-1], y[-1], linestyle="", label=track.name, **ball)
+        start = {"color": palette.BLACK, "markersize": 9}
+        axes.plot(track.points[0], loss(track.points[0]), "*", label="start", **start)
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="weight", ylabel="loss")
         axes.legend(fontsize=8)
@@ -319,12 +319,16 @@ def valleys(loss: Callable[[np.ndarray], Any], tracks: Sequence[Track], steps: i
     heights = np.asarray(loss(plane))
     levels = np.geomspace(heights.max() / 3000, heights.max(), 12)
     every = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, color, track in zip(every, COLORS, tracks, strict=False):
-        axes.contour(plane[..., 0], plane[..., 1], heights, levels=levels, colors="0.8", linewidths=0.7)
-        axes.plot(*track.points[: steps + 1].T, ".-", color=color, linewidth=1, markersize=4)
-        axes.plot(0, 0, "k+")
+    for axes, style, track in zip(every, palette.STYLES, tracks, strict=False):
+        axes.contour(
+            plane[..., 0], plane[..., 1], heights, levels=levels, colors=palette.FAINT, linewidths=0.7
+        )
+        axes.plot(*track.points[: steps + 1].T, linewidth=1, markersize=3, **style)
+        axes.plot(0, 0, "+", color=palette.BLACK)
         axes.set_title(f"{track.name}\nloss {float(loss(track.points[steps])):.1e} after {steps}", fontsize=9)
         axes.set(xticks=[], yticks=[])
     for axes in every[len(tracks) :]:
         axes.axis("off")
+    figure.supxlabel("first weight", fontsize=9)
+    figure.supylabel("second weight", fontsize=9)
     return figure

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from jaxnaive import pictures, statistics
 from jaxnaive.disk.files import StrPath
+from jaxnaive.pictures import palette, shortened
 
 COLUMNS = 3  # panels in a row
 
@@ -54,7 +55,7 @@ def draw(
     names = [name for name in panels[0].lines if name]
     if names:
         handles, _ = every[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=4)
+        figure.legend(handles, map(shortened, names), loc="outside lower center", ncols=4)
     pictures.write_title(figure, title)
     pictures.save(figure, path)
 
@@ -74,16 +75,18 @@ def _range(panels: Sequence[Panel], is_higher_better: bool) -> tuple[float, floa
 def _draw(axes: Any, panel: Panel) -> None:
     """One panel; lines that would lie on each other stand side by side."""
     shifts = 0.06 * (np.arange(len(panel.lines)) - (len(panel.lines) - 1) / 2)
-    styles = itertools.cycle(pictures.STYLES)
+    styles = itertools.cycle(palette.STYLES)
     for shift, style, (name, scores) in zip(shifts, styles, panel.lines.items(), strict=False):
         mean, _, low, high = statistics.summarise(scores)
         x = np.arange(len(panel.values)) + shift
         if len(panel.lines) == 1:
             axes.plot(x[:, None] + 0 * scores, scores, ".", color=style["color"], alpha=0.35, markersize=5)
         axes.errorbar(x, mean, (mean - low, high - mean), capsize=3, markersize=5, label=name, **style)
-    axes.set_xticks(range(len(panel.values)), panel.values, rotation=45 if _are_long(panel.values) else 0)
+    axes.set_xticks(
+        range(len(panel.values)), map(shortened, panel.values), rotation=45 if _are_long(panel.values) else 0
+    )
     axes.set_xlim(-0.5, len(panel.values) - 0.5)
-    axes.set(xlabel=panel.axis, title=panel.title)
+    axes.set(xlabel=panel.axis, title=shortened(panel.title))
     axes.grid(alpha=0.3)
 
 

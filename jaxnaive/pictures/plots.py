@@ -13,10 +13,12 @@ from jaxnaive.data import Dataset, looks
 from jaxnaive.data.schema import in_units
 from jaxnaive.disk.files import StrPath
 from jaxnaive.grids import Choice
+from jaxnaive.pictures import palette, shortened
 from jaxnaive.statistics import Summary
 from jaxnaive.training import History
 
 COLUMNS = 10  # of images
+NAME_WIDTH = 16  # columns, of a class beside an image
 MAX_PANELS = 4  # of a regression's targets
 CELL_HEIGHT, IMAGE_SIZE = 1.4, 0.9  # of a cell with an image, in widths of a column
 
@@ -38,7 +40,7 @@ def curves_as_png(history: History, title: str) -> bytes:
     seeds_first = (
         history if np.ndim(history.loss) == 2 else jax.tree.map(lambda part: np.mean(part, axis=0), history)
     )
-    return pictures.as_png(_curves(seeds_first, title))
+    return pictures.as_png(_curves(seeds_first, title), dpi=96)
 
 
 def scatter(dataset: Dataset, outputs: np.ndarray) -> Any:
@@ -58,8 +60,9 @@ def scatter(dataset: Dataset, outputs: np.ndarray) -> Any:
         figure.subplots(1, len(shown), squeeze=False)[0], shown, truth.T, predicted.T, strict=False
     ):
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
-        axes.plot(ends, ends, color="0.6", linewidth=0.8)
-        axes.plot(x, y, ".", color="tab:blue", alpha=0.6)
+        axes.plot(ends, ends, color=palette.MUTED, linewidth=0.8)
+        axes.plot(x, y, ".", color=palette.BLUE, alpha=0.6)
+        name = shortened(name)
         axes.set(xlabel=f"{name}, in truth", ylabel=f"{name}, as predicted", aspect="equal")
         axes.grid(alpha=0.3)
     pictures.write_title(figure, f"{dataset.name}: {len(truth):,} test examples; on the line they are right")
@@ -74,17 +77,17 @@ def _curves(history: History, title: str, test_loss: float | None = None) -> Any
     marker_size = 3 if epochs > 20 else 6
     if loss.size:
         times = np.arange(1, loss.size + 1) / steps
-        axes.plot(
-            times, loss.ravel(), color="tab:blue", alpha=0.35, linewidth=0.8, label="training, each batch"
-        )
-        style = {"color": "tab:blue", "marker": "o", "markersize": marker_size}
+        thin = {"color": palette.TRAINING["color"], "alpha": 0.35, "linewidth": 0.8}
+        axes.plot(times, loss.ravel(), label="training, each batch", **thin)
+        style = palette.TRAINING | {"markersize": marker_size}
         axes.plot(np.arange(epochs) + 0.5, loss.mean(axis=1), label="training, mean of each epoch", **style)
     if history.validation is not None:
-        style = {"color": "tab:orange", "marker": "o", "markersize": marker_size}
+        style = palette.VALIDATION | {"markersize": marker_size}
         axes.plot(np.arange(epochs) + 1, history.validation, label="validation, after each epoch", **style)
     if test_loss is not None:
         label = f"test, at the end: {test_loss:.3g}"
-        axes.plot(epochs, test_loss, "D", color="black", clip_on=False, zorder=3, label=label)
+        style = palette.TEST | {"linestyle": "", "clip_on": False, "zorder": 3}
+        axes.plot(epochs, test_loss, label=label, **style)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
     axes.set(xlabel="epoch", ylabel="loss", yscale="log", xlim=(0, max(epochs, 1)))
@@ -102,25 +105,24 @@ def predictions(path: StrPath, dataset: Dataset, probabilities: np.ndarray) -> N
       probabilities: ``[examples, classes]``, in the order of ``dataset.test``.
     """
     right, wrong = data.right_and_wrong(probabilities, np.asarray(dataset.test.labels))
+    mistakes = "Wrong: the most confident mistakes, as predicted (and in truth)"
     parts = (
-        (right[: 2 * COLUMNS], "tab:green", "Right: the first test images", "Right: none"),
-        (wrong[: 3 * COLUMNS], "tab:red", "Wrong: the most confident mistakes, as predicted (and in truth)",
-         "Wrong: none, there are no mistakes"),
-    )  # fmt: skip
+        (right[: 2 * COLUMNS], palette.RIGHT, "Right: the first test images", "Right: none"),
+        (wrong[: 3 * COLUMNS], palette.WRONG, mistakes, "Wrong: none, there are no mistakes"),
+    )
     heights = [1.6 * math.ceil(len(shown) / COLUMNS) if len(shown) else 0.4 for shown, *_ in parts]
     figure = pictures.new(11.0, sum(heights))
     subfigures = figure.subfigures(2, 1, height_ratios=heights, hspace=0)
-    for subfigure, (shown, color, title, none) in zip(subfigures, parts, strict=True):
-        subfigure.suptitle(title if len(shown) else none, color=color, x=0.01, ha="left", weight="bold")
-        _draw_predictions(subfigure, dataset, probabilities, shown, color)
+    for subfigure, (shown, style, title, none) in zip(subfigures, parts, strict=True):
+        words = {"color": style["color"], "weight": "bold", "x": 0.01, "ha": "left"}
+        subfigure.suptitle(title if len(shown) else none, **words)
+        _draw_predictions(subfigure, dataset, probabilities, shown)
     pictures.save(figure, path)
 
 
-def _draw_predictions(
-    subfigure: Any, dataset: Dataset, probabilities: np.ndarray, shown: np.ndarray, color: str
-) -> None:
+def _draw_predictions(subfigure: Any, dataset: Dataset, probabilities: np.ndarray, shown: np.ndarray) -> None:
     """Test images in rows, each with the prediction, the truth if it is another, and the probability."""
-    names, labels = dataset.class_names, dataset.test.labels
+    names, labels = [shortened(name, NAME_WIDTH) for name in dataset.class_names], dataset.test.labels
     are_short = max(map(len, names)) <= 2
     if len(shown) == 0:
         return
@@ -134,7 +136,7 @@ def _draw_predictions(
         words = (" " if are_short else "\n").join(
             [names[predicted], *truth, f"{probabilities[i, predicted]:.0%}"]
         )
-        style = {"size": 9 if are_short else 7, "color": color, "ha": "center", "va": "bottom"}
+        style = {"size": 9 if are_short else 7, "ha": "center", "va": "bottom"}
         axes.text(x, bottom - IMAGE_SIZE - 0.03, words, **style)
         image = looks.as_picture(np.asarray(dataset.test.images[i]))
         height, width = IMAGE_SIZE * np.array(image.shape[:2]) / max(image.shape[:2])
@@ -164,13 +166,14 @@ def seen(
     for axes in (came, went_in):
         axes.set(xticks=[], yticks=[])
     best = int(probabilities.argmax())
-    colors = ["tab:blue" if k == best else "0.75" for k in range(len(probabilities))]
+    colors = [palette.BLUE if k == best else palette.FAINT for k in range(len(probabilities))]
     bars = says.barh(range(len(probabilities)), probabilities, color=colors)
     says.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=3, fontsize=8)
-    says.set_yticks(range(len(probabilities)), class_names)
+    names = [shortened(name, NAME_WIDTH) for name in class_names]
+    says.set_yticks(range(len(probabilities)), names)
     says.invert_yaxis()
-    says.set(xlim=(0, 1.2), xticks=[])
-    says.set_title(f"{class_names[best]}: {probabilities[best]:.1%}", wrap=True)
+    says.set(xlim=(0, 1.2), xticks=[], xlabel="probability")
+    says.set_title(f"{names[best]}: {probabilities[best]:.1%}", wrap=True)
     says.spines[["top", "right", "bottom"]].set_visible(False)
     pictures.save(figure, path)
 
@@ -193,8 +196,8 @@ def bands(
     """
     figure = pictures.new(7.5, 4.5)
     axes = figure.subplots()
-    for style, (name, summary) in zip(itertools.cycle(pictures.STYLES), curves.items(), strict=False):
-        axes.plot(x, summary.mean, markersize=4, label=name, **style)
+    for style, (name, summary) in zip(itertools.cycle(palette.STYLES), curves.items(), strict=False):
+        axes.plot(x, summary.mean, markersize=4, label=shortened(name), **style)
         axes.fill_between(x, summary.low, summary.high, color=style["color"], alpha=0.2, linewidth=0)
     axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -213,56 +216,18 @@ def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], ti
       labels: of the points, which are on a logarithmic axis, and of how good they are.
       title: what it shows.
     """
-    figure = pictures.new(7.5, 4.5)
+    figure = pictures.new(7.5, 4.8)
     axes = figure.subplots()
-    for style, (name, choice) in zip(itertools.cycle(pictures.STYLES), found.items(), strict=False):
+    for style, (name, choice) in zip(itertools.cycle(palette.STYLES), found.items(), strict=False):
         means = choice.curves[..., -1].mean(1)  # of a point that diverged it is not a number
-        axes.plot(choice.points, means, markersize=4, label=name, **style)
+        axes.plot(choice.points, means, markersize=4, label=shortened(name), **style)
         chosen = choice.points[choice.best], means[choice.best]
         axes.plot(*chosen, color=style["color"], marker=style["marker"], markersize=12)
     ends = [choice.curves[choice.best, :, -1].mean() for choice in found.values()]
     room = 2 * (max(ends) - min(ends)) + 0.01  # below the worst of the chosen
     axes.set(xscale="log", xlabel=labels[0], ylabel=labels[1], ylim=(min(ends) - room, max(ends) + room / 4))
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper")  # inside it would hide a mark
-    pictures.write_title(figure, title)
-    pictures.save(figure, path)
-
-
-def heat_map(
-    path: StrPath,
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    label: str,
-    title: str,
-) -> None:
-    """Numbers of a grid as colours, and written into it.
-
-    Args:
-      path: the PNG file to write.
-      values: ``[rows, columns]``; those that are not finite are shown as diverged.
-      rows: their names.
-      columns: their names.
-      label: what the columns are.
-      title: what it shows.
-    """
-    width = max(5.0, 1.6 + 0.8 * len(columns))  # the title of a narrow figure would have too many lines
-    figure = pictures.new(width, 1.4 + 0.45 * len(rows))
-    axes = figure.subplots()
-    low, high = np.nanmin(values), np.nanmax(values)
-    axes.imshow(np.ma.masked_invalid(values), cmap="viridis", aspect="auto", vmin=low, vmax=high)
-    axes.set_facecolor("0.85")
-    for (row, column), value in np.ndenumerate(values):
-        is_dark = value < low + 0.6 * (high - low)
-        text = f"{value:.3f}" if np.isfinite(value) else "diverged"
-        axes.text(
-            column, row, text, ha="center", va="center", fontsize=8,
-            color="white" if np.isfinite(value) and is_dark else "black",
-        )  # fmt: skip
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set(xlabel=label)
+    figure.legend(loc="outside lower center", ncols=4)  # inside it would hide a mark
     pictures.write_title(figure, title)
     pictures.save(figure, path)
 
@@ -276,15 +241,15 @@ def ranking(path: StrPath, summaries: dict[str, Summary], label: str, title: str
       label: what the number is.
       title: what it shows.
     """
-    figure = pictures.new(6.5, 1.2 + 0.4 * len(summaries))
+    figure = pictures.new(7.5, 1.2 + 0.4 * len(summaries))
     axes = figure.subplots()
     for row, summary in enumerate(summaries.values()):
-        axes.plot([summary.low, summary.high], [row, row], color="tab:blue", linewidth=5, alpha=0.4)
-        axes.plot(summary.mean, row, "o", color="tab:blue")
+        axes.plot([summary.low, summary.high], [row, row], color=palette.BLUE, linewidth=5, alpha=0.4)
+        axes.plot(summary.mean, row, "o", color=palette.BLUE)
         axes.text(summary.high, row, f"  {summary.mean:.4f}", va="center", fontsize=9)
-    axes.set_yticks(range(len(summaries)), summaries)
+    axes.set_yticks(range(len(summaries)), map(shortened, summaries))
     axes.invert_yaxis()
-    axes.margins(x=0.15, y=0.15)
+    axes.margins(x=0.2, y=0.15)
     axes.set(xlabel=label)
     axes.grid(axis="x", alpha=0.3)
     pictures.write_title(figure, title)
@@ -300,13 +265,13 @@ def race(path: StrPath, rows: dict[str, dict[str, Any]], title: str) -> None:
         process, the ``least`` and the ``most``. What is missing is not drawn. The first row is the reference.
       title: of the picture.
     """
-    figure = pictures.new(11.0, 1.4 + 0.36 * len(rows))
+    figure = pictures.new(11.0, 1.7 + 0.36 * len(rows))
     whole, epoch = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _race_processes(whole, rows)
     first = next(iter(rows.values()))
     for place, row in enumerate(rows.values()):
         if "epoch" in row:
-            epoch.barh(place, row["epoch"], height=0.5, color="tab:blue", alpha=0.7)
+            epoch.barh(place, row["epoch"], height=0.5, color=palette.BLUE, alpha=0.7)
             ratio = row["epoch"] / first["epoch"]
             epoch.text(row["epoch"], place, f"  {ratio:.1f} x", va="center", fontsize=8)
     epoch.set(xlabel="seconds")
@@ -315,30 +280,33 @@ def race(path: StrPath, rows: dict[str, dict[str, Any]], title: str) -> None:
         axes.set_xlim(0, 1.25 * axes.dataLim.xmax)
         axes.grid(axis="x", alpha=0.3)
     pictures.write_title(figure, title)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     pictures.save(figure, path)
 
 
 def _race_processes(axes: Any, rows: dict[str, dict[str, Any]]) -> None:
     tasks = ("same recipe", "own recipe", "as the book")
-    styles = dict(zip(tasks, (("tab:blue", "o"), ("tab:orange", "D"), ("tab:red", "s")), strict=True))
+    styles = dict(zip(tasks, palette.STYLES, strict=False))
     for place, row in enumerate(rows.values()):
         present = [task for task in tasks if task in row]
         for task in present:
-            color, marker = styles[task]
-            axes.plot([row[task]["least"], row[task]["most"]], [place, place], color=color, linewidth=1)
-            axes.plot(row[task]["seconds"], place, marker, color=color, markersize=5)
+            color, ends = styles[task]["color"], [row[task]["least"], row[task]["most"]]
+            axes.plot(ends, [place, place], color=color, linewidth=1)
+            axes.plot(row[task]["seconds"], place, styles[task]["marker"], color=color, markersize=5)
         if present:
             last = max(row[task]["most"] for task in present)
             ratios = ", ".join(f"{row[task]['ratio']:.1f}" for task in present)
             axes.text(last, place, f"  {ratios} x", va="center", fontsize=8)
-    for task, (color, marker) in styles.items():
+    for task, style in styles.items():
         if any(task in row for row in rows.values()):
-            axes.plot([], [], marker, color=color, label=task)
-    axes.set_yticks(range(len(rows)), rows)
+            axes.plot([], [], style["marker"], color=style["color"], label=task)
+    axes.set_yticks(range(len(rows)), map(shortened, rows))
     axes.invert_yaxis()
     axes.set(xlabel="seconds, from start to end of the process; median, least, most")
     axes.set_title("to 98 % test accuracy", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+
+
+ROW_WIDTH = 56  # columns, of the name of a mistake
 
 
 class Pair(NamedTuple):
@@ -351,7 +319,7 @@ class Pair(NamedTuple):
 
 
 def pairs(rows: Sequence[Pair], label: str, title: str) -> Any:
-    """The cost of each mistake: a dot for the right program, a dot for the wrong one, a line between them.
+    """The cost of each mistake: a dot for the right program, a cross for the wrong one, and a line.
 
     Args:
       rows: from the top; a mistake without numbers shows its message instead.
@@ -365,15 +333,19 @@ def pairs(rows: Sequence[Pair], label: str, title: str) -> Any:
     axes = figure.subplots()
     for place, row in enumerate(rows):
         if row.right is None or row.broken is None:
-            axes.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0, zorder=0)
-            axes.text(0.5, place, row.message, color="0.4", ha="center", va="center", fontsize=9)
+            axes.axhspan(place - 0.5, place + 0.5, color=palette.PALE, linewidth=0, zorder=0)
+            axes.text(0.5, place, row.message, color=palette.MUTED, ha="center", va="center", fontsize=9)
             continue
-        axes.plot([row.broken.mean, row.right.mean], [place, place], color="0.75", linewidth=1.5, zorder=1)
-        for summary, color in ((row.right, "tab:green"), (row.broken, "tab:red")):
-            axes.errorbar(summary.mean, place, xerr=summary.sd, fmt="o", color=color, capsize=3)
-    for name, color in (("right", "tab:green"), ("with the bug, without an error", "tab:red")):
-        axes.plot([], [], "o", color=color, label=name)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
+        axes.plot(
+            [row.broken.mean, row.right.mean], [place, place], color=palette.FAINT, linewidth=1.5, zorder=1
+        )
+        for summary, style in ((row.right, palette.RIGHT), (row.broken, palette.WRONG)):
+            axes.errorbar(
+                summary.mean, place, xerr=summary.sd, linestyle="", markersize=7, capsize=3, **style
+            )
+    for name, style in (("right", palette.RIGHT), ("with the bug, without an error", palette.WRONG)):
+        axes.plot([], [], linestyle="", markersize=7, label=name, **style)
+    axes.set_yticks(range(len(rows)), [shortened(row.name, ROW_WIDTH) for row in rows], fontsize=9)
     axes.set(xlabel=label, xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
     pictures.write_title(figure, title)
@@ -394,12 +366,12 @@ def learning_rates(
     """
     figure = pictures.new(7.5, 4.2)
     axes = figure.subplots()
-    colors = {"slow": "tab:blue", "good": "tab:green", "diverged": "tab:red"}
+    colors = {"slow": palette.BLUE, "good": palette.GREEN, "diverged": palette.VERMILION}
     for name, (first, last) in regions.items():
         axes.axvspan(first, last, color=colors[name], alpha=0.12, linewidth=0)
-        axes.text(np.sqrt(first * last), 1.02, name, color=colors[name], ha="center", va="bottom")
-    axes.plot(rates, accuracy.mean, "ko-", markersize=3)
-    axes.fill_between(rates, accuracy.low, accuracy.high, color="black", alpha=0.2, linewidth=0)
+        axes.text(np.sqrt(first * last), 1.02, name, ha="center", va="bottom")
+    axes.plot(rates, accuracy.mean, "o-", color=palette.BLACK, markersize=3)
+    axes.fill_between(rates, accuracy.low, accuracy.high, color=palette.BLACK, alpha=0.2, linewidth=0)
     axes.set(xscale="log", xlabel="learning rate", ylabel="test accuracy", ylim=(0, 1.1))
     axes.grid(alpha=0.3)
     pictures.write_title(figure, title)
@@ -417,10 +389,11 @@ def descent(rates: np.ndarray, loss: np.ndarray, visited: np.ndarray, visited_lo
     """
     figure = pictures.new(7.0, 4.2)
     axes = figure.subplots()
-    axes.plot(rates, loss, color="0.5", label="every learning rate tried")
-    style = {"color": "tab:red", "markersize": 4, "linewidth": 1}
-    axes.plot(visited, visited_loss, "o-", label="descent on the gradient", **style)
-    axes.plot(visited[-1], visited_loss[-1], "ks", markersize=9, fillstyle="none", label="its end")
+    axes.plot(rates, loss, color=palette.MUTED, label="every learning rate tried")
+    style = {"color": palette.VERMILION, "markersize": 4, "linewidth": 1}
+    axes.plot(visited, visited_loss, "o--", label="descent on the gradient", **style)
+    end = {"color": palette.BLACK, "markersize": 9, "fillstyle": "none"}
+    axes.plot(visited[-1], visited_loss[-1], "s", label="its end", **end)
     axes.set(xscale="log", xlabel="learning rate", ylabel="validation loss after the run")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -84,7 +84,7 @@ def test_png_and_svg_are_written_and_the_svg_has_all_the_words(tmp_path, to_the_
         pictures.save(figure, path)
     assert png.read_bytes().startswith(b"\x89PNG")
     words = svg.read_text()
-    for word in ("a title", "sin", "mul", "add(_, 2)", "value 3 0", "gradient 2 1"):
+    for word in ("a title", "sin", "×", "+ 2", "value 3 0", "gradient 2 1"):
         assert f"<!-- {word} -->" in words
 
 
@@ -110,3 +110,61 @@ def test_the_numbers_on_the_edges_are_the_values_and_the_gradients():
     text = diagrams.numbers(traced, values, walk.backward(traced, values, [1.0]).edges)
     place = [node.name for node in traced.nodes].index("mul")
     assert [text(place, slot) for slot in (0, 1)] == [("2", "3"), ("3", "2")]
+
+
+WORDS = {
+    "dot": lambda x: x @ x,
+    "relu": lambda x: jnp.maximum(x, 0),
+    "max(_, 1)": lambda x: jnp.maximum(x, 1),
+    "+": lambda x: x + x,
+    "1 −": lambda x: 1 - x,
+    "÷ 3": lambda x: x / 3,
+    "square": lambda x: x**2,
+    "^ 3": lambda x: x**3,
+    "> 0.5": lambda x: x > 0.5,
+    "sum": lambda x: x.sum(),
+    "sigmoid": jax.nn.sigmoid,
+    "exp": jnp.exp,
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_an_operation_is_called_as_its_reader_would_and_as_jax_does_on_request(word):
+    traced = jaxprs.trace(WORDS[word], np.ones(2, np.float32))
+    for figure, name in (
+        (diagrams.draw(traced), word),
+        (diagrams.draw(traced, names=graph.label), graph.label(traced, traced.nodes[-1])),
+    ):
+        assert {text.get_text() for text in figure.axes[0].texts} == {"", "[2]", "x", name}
+
+
+def test_backprop_draws_any_function_with_its_values_and_gradients():
+    params = {"w": np.array([[1, 2], [3, 4]], np.float32), "b": np.array([5, -60], np.float32)}
+    x = np.ones((1, 2), np.float32)
+
+    def loss(params, x):
+        return jnp.square(jnp.maximum(x @ params["w"] + params["b"], 0)).sum()
+
+    texts = [text.get_text() for text in diagrams.backprop(loss, params, x).axes[0].texts]
+    assert texts[0].replace("\n", " ") == "Above: the values; below, bold: the gradients; the result: 81"
+    gradients = jax.grad(loss, argnums=(0, 1))(params, x)
+    for leaf in jax.tree.leaves((params, x, gradients)):
+        assert diagrams.summary(leaf) in texts
+    assert {"params['w']", "params['b']", "x", "dot", "relu", "square"} <= {*texts}
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x, r"returns float32 \[2\], expected one float, such as a mean"),
+        (lambda x: (x[0], x[1]), r"returns float32 \[\], float32 \[\], expected one float"),
+        (lambda x: (x > 0).sum(), r"returns int32 \[\], expected one float"),
+        (
+            lambda x: jnp.sin(sum([x[0]] * 120)),
+            "function of 123 operations, expected at most 100; give jax.jit",
+        ),
+    ],
+)
+def test_backprop_refuses_what_it_cannot_draw(function, message):
+    with pytest.raises(ValueError, match=message):
+        diagrams.backprop(function, np.ones(2, np.float32))

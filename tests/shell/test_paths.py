@@ -142,9 +142,6 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "pictures.plots.seen": lambda at: plots.seen(at("a.png"), IMAGE / 64, IMAGE, NUMBERS, list("abcd")),
     "pictures.plots.bands": lambda at: plots.bands(at("a.png"), NUMBERS, {"a": SUMMARY}, ("x", "y"), "t"),
     "pictures.plots.choices": lambda at: plots.choices(at("a.png"), {"a": CHOICE}, ("x", "y"), "title"),
-    "pictures.plots.heat_map": lambda at: plots.heat_map(
-        at("a.png"), NUMBERS.reshape(2, 2), ["a", "b"], ["c", "d"], "x", "title"
-    ),
     "pictures.panels.draw": lambda at: panels.draw(
         at("a.png"), [Panel("", "x", ["a", "b"], {"": NUMBERS.reshape(2, 2)})], "y", "title"
     ),

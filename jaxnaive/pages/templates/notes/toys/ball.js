@@ -209,7 +209,7 @@ jaxnaive.toys.ball = (() => {
   const LIMIT = 3000, SHOWN = 300, START = [2, 0.3];
   const TRACKS = { // colour, and the learning rate that is multiplied by the slider's factor
     sgd: ["ink", 0.018], momentum: ["orange", 0.01], nesterov: ["green", 0.01],
-    adagrad: ["red", 0.3], rmsprop: ["#a060d0", 0.02], adam: ["blue", 0.1],
+    adagrad: ["red", 0.3], rmsprop: ["#9124ff", 0.02], adam: ["blue", 0.1],
   };
 
   function drawValley(context, width, height, color, paths, now) {
