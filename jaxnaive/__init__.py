@@ -6,6 +6,7 @@ it is where those live. In reading order:
 - what the book's chapter begins with: ``tensors``, ``operations``, ``geometry``;
 - a function as data: ``graph``, ``jaxprs``; backpropagation: ``rules``, ``linear_rules``, ``control_flow``,
   ``tangents``, ``walk``, ``backprop``;
+- what the functions that you hand in have to return: ``checks``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
 - what is kept to judge by, and numbers in the place of classes: ``splits``, ``regression``;
 - what a trained network does to the space that its inputs are in: ``manifold``;
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from jaxnaive import (
         backprop,
         batches,
+        checks,
         command,
         control_flow,
         data,

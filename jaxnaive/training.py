@@ -6,7 +6,7 @@ something to do between epochs, such as to show progress, calls :func:`start` an
 itself, and gets the same parameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int32, Key, Shaped
 
-from jaxnaive import batches, losses
+from jaxnaive import batches, checks, losses
 from jaxnaive.batches import AnyArray, Batch, Examples, IndexTable
 from jaxnaive.layers import Layer, Params
 from jaxnaive.optimizers import AnyOptimizer, apply_updates
@@ -38,9 +38,12 @@ class Recipe(NamedTuple):
     loss: Callable[[Array, Array], Array] = losses.cross_entropy  # logits, labels -> one value an example
     batch_size: int = 128
     shuffle: bool = True
-    metrics: tuple[Callable[[Array, Array], Array], ...] = (losses.accuracy,)  # logits, labels -> an array
+    metrics: Sequence[Callable[[Array, Array], Array]] = (losses.accuracy,)  # logits, labels -> an array
     value_and_grad: Callable[..., Any] = jax.value_and_grad  # or backprop.value_and_grad, which is equal
     shards: int = 1  # equal parts of the examples, equally many of each in every batch; see parallel
+
+    def __hash__(self) -> int:
+        return checks.hash_of(self)
 
 
 class State(NamedTuple):
@@ -68,7 +71,7 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> Float[Array, ""]:
-        """Fraction of the examples that are classified correctly."""
+        """Fraction of the examples that are classified correctly; ``KeyError`` if it was not measured."""
         return self.metrics["accuracy"]
 
 
@@ -82,7 +85,7 @@ def start(key: Seed, recipe: Recipe, order_key: Key[Array, ""] | None = None) ->
       recipe: what is to be trained.
       order_key: decides the order of every epoch. Runs with the same one see the same batches.
     """
-    _check(recipe)
+    checks.check_recipe(recipe)
     is_seed = jnp.issubdtype(jnp.result_type(key), jnp.integer)
     key_params, key_order = jax.random.split(jax.random.key(key) if is_seed else key)
     params = recipe.model.init(key_params)
@@ -92,7 +95,8 @@ def start(key: Seed, recipe: Recipe, order_key: Key[Array, ""] | None = None) ->
 
 def mean_loss(params: Params, batch: Batch, recipe: Recipe) -> Float[Array, ""]:
     """The weighted mean of the losses of a batch's examples; the function that is differentiated."""
-    per_example = recipe.loss(recipe.model.forward(params, batch.images), batch.labels)
+    outputs = checks.outputs(recipe.model.forward(params, batch.images), len(batch.labels))
+    per_example = checks.losses(recipe.loss(outputs, batch.labels), len(batch.labels))
     return jnp.sum(batch.weight * per_example) / jnp.sum(batch.weight)
 
 
@@ -100,7 +104,8 @@ def train_step(state: State, batch: Batch, recipe: Recipe) -> tuple[State, Float
     """One update: the new state, and the batch's loss before the update."""
     loss, grads = recipe.value_and_grad(mean_loss)(state.params, batch, recipe)
     updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
-    return state._replace(params=apply_updates(state.params, updates), opt_state=opt_state), loss
+    params = apply_updates(state.params, checks.updates(updates, state.params))
+    return state._replace(params=params, opt_state=opt_state), loss
 
 
 def epoch_table(key: Key[Array, ""], epoch: Int32[Array, ""], examples: int, recipe: Recipe) -> IndexTable:
@@ -190,18 +195,12 @@ def evaluate(params: Params, examples: Examples, recipe: Recipe) -> Evaluation:
       ValueError: as in :func:`train_epoch`.
     """
     batches.check(examples)
-    logits, labels = predict(params, examples.images, recipe.model), jnp.asarray(examples.labels)
-    metrics = {metric.__name__: metric(logits, labels) for metric in recipe.metrics}
-    return Evaluation(recipe.loss(logits, labels).mean(), metrics, logits)
+    logits = predict(params, examples.images, recipe.model)
+    return measure(logits, jnp.asarray(examples.labels), recipe)
 
 
-def _check(recipe: Recipe) -> None:
-    """Raise ``TypeError`` at the slips that JAX would report from somewhere else."""
-    if not hasattr(recipe.model, "forward"):
-        raise TypeError(
-            f"model: got {recipe.model!r:.60}, expected a Layer, such as layers.mlp(784, 512, 10)"
-        )
-    if not hasattr(recipe.optimizer, "update"):
-        raise TypeError(
-            f"optimizer: got {recipe.optimizer!r:.60}, expected one that is called, such as sgd(0.1)"
-        )
+def measure(logits: Float[Array, "examples outputs"], labels: Array, recipe: Recipe) -> Evaluation:
+    """The evaluation of what a network returned for examples."""
+    checks.check_recipe(recipe)
+    metrics = {name: metric(logits, labels) for name, metric in checks.named(recipe.metrics).items()}
+    return Evaluation(checks.losses(recipe.loss(logits, labels), len(labels)).mean(), metrics, logits)

@@ -178,7 +178,7 @@ def modules_after(script):
 def test_importing_jaxnaive_imports_its_modules_where_they_are_used():
     alone, used = modules_after("import jaxnaive"), modules_after("import jaxnaive as jn\njn.training")
     assert not {name for name in alone if name.startswith(("jaxnaive.", "jax", "numpy"))} - {"jaxnaive"}
-    needed = ("training", "batches", "losses", "layers", "optimizers", "operations", "products")
+    needed = ("training", "batches", "checks", "losses", "layers", "optimizers", "operations", "products")
     assert {name for name in used if name.startswith("jaxnaive.")} == {f"jaxnaive.{name}" for name in needed}
     with pytest.raises(AttributeError, match="module 'jaxnaive' has no attribute 'trainin'"):
         _ = jaxnaive.trainin

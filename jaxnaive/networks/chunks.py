@@ -116,9 +116,7 @@ def evaluate(params: Params, examples: Examples, recipe: Recipe, memory: int | N
     if _has_room(examples, memory):
         return training.evaluate(params, _in_memory(examples), recipe)
     logits = jnp.asarray(predict(params, examples.images, recipe.model))
-    labels = jnp.asarray(examples.labels)
-    metrics = {metric.__name__: metric(logits, labels) for metric in recipe.metrics}
-    return Evaluation(recipe.loss(logits, labels).mean(), metrics, logits)
+    return training.measure(logits, jnp.asarray(examples.labels), recipe)
 
 
 def _in_memory(examples: Examples) -> Examples:
