@@ -8,6 +8,7 @@ python experiments/mnist.py --dataset iris.csv --label species --validation 0.1 
 python experiments/mnist.py --resume --epochs 20
 """
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from jaxnaive.pages import report
 from jaxnaive.pictures import plots
 from jaxnaive.runs import certificates, timings
 
+logger = logging.getLogger("jaxnaive")
 SAVED = (
     runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, "curves.png", "predictions.png",
     timings.TIMINGS, certificates.CERTIFICATE,
@@ -80,15 +82,15 @@ def main(options: Options) -> Result:
         measured = measures.measure(
             np.asarray(test.logits)[None], dataset.test.labels, dataset.schema, planned.recipe.loss
         )
+        if not np.isfinite(measured.loss):
+            raise command.MissedError("the test loss is not finite; lower --learning-rate")
+        complete = certificates.read_complete(run.folder, run.epoch)
+        problem = measures.problem(measured, history)
+        # Before anything is said or drawn, which may fail.
+        certificate = complete or fitting.finish(run, planned, trained, test, compiles, clock, problem)
         show_test(measured, clock)
-        certificate = certificates.read_complete(run.folder, run.epoch)
-        if certificate:
-            print(f"{run.folder}: already complete")
-        else:
-            draw(run.folder, dataset, history, test, measured)
-            problem = measures.problem(measured, history)
-            certificate = fitting.finish(run, planned, trained, test, compiles, clock, problem)
-            print(f"saved {run.folder}/: {', '.join(SAVED)}")
+        draw(run.folder, dataset, history, test, measured, is_new=not complete)
+        print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {', '.join(SAVED)}")
         print(certificates.to_text(certificate))
         if options.report:
             write_report(run.folder, dataset)
@@ -120,8 +122,6 @@ def show_data(dataset: data.Dataset, planned: Plan) -> None:
 
 def show_test(measured: measures.Measures, clock: timings.Clock) -> None:
     """Print how the network does on the test set, and how long everything took."""
-    if not np.isfinite(measured.loss):
-        raise command.MissedError("the test loss is not finite; lower --learning-rate")
     name, value = measured.score
     print(f"seconds: {clock}")
     print(f"test loss {measured.loss:.4f}")
@@ -136,14 +136,30 @@ def draw(
     history: training.History,
     test: training.Evaluation,
     measured: measures.Measures,
+    is_new: bool,
 ) -> None:
-    """The learning curve, and predictions that are right and wrong."""
+    """The learning curve, and predictions that are right and wrong, unless the run is old and has them.
+
+    A picture that cannot be drawn is left out, and said so: the run is complete without it.
+    """
     name, value = measured.score
-    plots.curves(out / "curves.png", history, f"{dataset.name}: test {name} {value:.4f}", measured.loss)
-    if dataset.schema.is_regression:
-        pictures.save(plots.scatter(dataset, np.asarray(test.logits)), out / "predictions.png")
-    else:
-        plots.predictions(out / "predictions.png", dataset, np.asarray(layers.softmax(test.logits)))
+    title = f"{dataset.name}: test {name} {value:.4f}"
+
+    def predictions(path: Path) -> None:
+        if dataset.schema.is_regression:
+            pictures.save(plots.scatter(dataset, np.asarray(test.logits)), path)
+        else:
+            plots.predictions(path, dataset, np.asarray(layers.softmax(test.logits)))
+
+    for path, draw_it in (
+        (out / "curves.png", lambda path: plots.curves(path, history, title, measured.loss)),
+        (out / "predictions.png", predictions),
+    ):
+        if is_new or not path.exists():
+            try:
+                draw_it(path)
+            except Exception as error:
+                logger.warning("%s: not drawn: %s", path, command.describe(error))
 
 
 def write_report(folder: Path, dataset: data.Dataset) -> None:

@@ -53,9 +53,14 @@ def run(
       defaults: of the options as they were given, the values of those that were not; such as the options of a
         run that is resumed. ``None`` leaves the defaults as they are.
     """
+    _open_standard_streams()
     handler = _stderr_handler()
     logging.getLogger("jaxnaive").addHandler(handler)
     garbage.freeze_imported_objects()
+    os.environ |= {
+        "MPLBACKEND": "agg",
+        "MATPLOTLIBRC": os.devnull,
+    }  # figures do not depend on a user's settings
     try:
         compile_cache.use()
         parsed = _parse(options)
@@ -187,8 +192,19 @@ def describe(error: Exception) -> str:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print(f"jaxnaive: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of standard error that cannot be written to
+        print(f"jaxnaive: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller has closed, as by ``2>&-``: another file would get its number and its text."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
 
 
 def _stderr_handler() -> logging.Handler:

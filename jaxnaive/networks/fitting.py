@@ -30,6 +30,7 @@ from jaxnaive.job import Job
 from jaxnaive.layers import Layer
 from jaxnaive.networks import Network, chunks, measures
 from jaxnaive.runs import certificates, timings
+from jaxnaive.runs.progress import bar
 from jaxnaive.training import Evaluation, History, Recipe, State
 
 VALIDATION = 0.1  # by default
@@ -286,17 +287,15 @@ def _epochs(
     run: runs.Run | Unsaved, own: Job, losses: list[np.ndarray], watched: list[Any], progress: bool | None
 ) -> Iterator[int]:
     """The epochs that are left, until a run is over; with a bar that shows what the lists have got."""
-    from tqdm import tqdm
-
     hidden = None if progress is None else not progress
-    with tqdm(total=own.epochs, initial=run.epoch, desc="train", unit="epoch", disable=hidden) as bar:
+    with bar(own.epochs, "train", "epoch", run.epoch, hidden) as shown:
         while run.epoch < (own.epochs or 0) and not _is_over(own, losses, watched):
             if run.folder:
                 certificates.remove(run.folder)
             yield run.epoch
-            shown = {"loss": losses[-1]} | ({"validation": watched[-1]} if watched else {})
-            bar.set_postfix({name: f"{np.mean(value):.4f}" for name, value in shown.items()}, refresh=False)
-            bar.update()
+            last = {"loss": losses[-1]} | ({"validation": watched[-1]} if watched else {})
+            shown.set_postfix({name: f"{np.mean(value):.4f}" for name, value in last.items()}, refresh=False)
+            shown.update()
 
 
 def _is_over(own: Job, losses: list[np.ndarray], watched: list[Any]) -> bool:

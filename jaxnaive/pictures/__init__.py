@@ -55,9 +55,16 @@ def write_title(figure: Any, title: str) -> None:
 def shortened(name: str, columns: int = TEXT_WIDTH) -> str:
     """A name, without its middle if it takes more columns; a Chinese letter takes two.
 
+    What matplotlib would take for a formula, or cannot draw, is written so that it does neither.
+
     >>> shortened("/home/somebody/pictures/cats", 14)
     '/home/s…s/cats'
     """
+    name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    return _without_middle(name, columns).replace("$", r"\$")
+
+
+def _without_middle(name: str, columns: int) -> str:
     if _columns(name) <= columns:
         return name
     start, end = len(name) // 2, len(name) // 2
@@ -90,11 +97,20 @@ def save(figure: Any, path: StrPath) -> None:
             image(figure, dpi=120).save(temporary, optimize=True)
 
 
+def _set_no_tex(figure: Any) -> None:
+    """Have texts drawn by matplotlib itself, also where its settings ask for LaTeX, which may be missing."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_usetex(False)
+
+
 def image(figure: Any, dpi: int = NOTEBOOK_DPI) -> Any:
     """The figure as a ``PIL.Image`` of 256 colours."""
     # They make a file smaller by a third; with fewer of them, the grey edges of letters get other colours.
     from PIL import Image
 
+    _set_no_tex(figure)
     with io.BytesIO() as buffer:
         figure.savefig(buffer, dpi=dpi, format="png")
         return Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)

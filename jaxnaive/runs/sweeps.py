@@ -15,6 +15,7 @@ from jaxtyping import Array, Key, PyTree
 from jaxnaive import ensembles
 from jaxnaive.ensembles import Chunk, Plan
 from jaxnaive.runs import Run
+from jaxnaive.runs.progress import bar
 from jaxnaive.statistics import Numbers
 
 Made = TypeVar("Made")
@@ -71,8 +72,6 @@ def carry_out(
     Raises:
       OSError, Stopped: as in :func:`sweep`.
     """
-    from tqdm import tqdm
-
     todo = sorted(
         ((name, chunk) for name, plan in plans.items() for chunk in plan.chunks),
         key=lambda part: int(part[1].seeds[0]),
@@ -81,12 +80,12 @@ def carry_out(
     description = next(iter(plans)) if len(plans) == 1 else f"{len(plans)} programs"
     pool = ThreadPoolExecutor(min(plan.calls_at_once for plan in plans.values()))
     try:
-        with tqdm(total=count, desc=description, unit="run") as bar:
-            results_of = _keeping(disk_run, plans, seconds, bar.set_postfix_str)
+        with bar(count, description, "run") as shown:
+            results_of = _keeping(disk_run, plans, seconds, shown.set_postfix_str)
             futures = {pool.submit(results_of, *part): part for part in todo}
             for future in as_completed(futures):
                 _, chunk = futures[future]
-                bar.update(0 if future.result() is None else chunk.num_seeds * chunk.num_points)
+                shown.update(0 if future.result() is None else chunk.num_seeds * chunk.num_points)
     finally:
         pool.shutdown(cancel_futures=True)
     results: dict[str, list[Any]] = {name: [] for name in plans}

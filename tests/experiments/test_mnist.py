@@ -523,3 +523,18 @@ def test_arrays_that_stay_on_disk_are_a_run_like_others(tmp_path, monkeypatch, m
     result = mnist.main(mnist.Options(job=own, out=tmp_path / "out", report=True))
     assert result.accuracy > 0.8 and (tmp_path / "out" / "report.html").exists()
     assert (tmp_path / "out" / "predictions.png").read_bytes().startswith(PNG)
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_end_the_run(call, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no font")
+
+    small = ("mnist.py", "--dataset", "digits", "--hidden", 8, "--epochs", 2, "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist.plots, "predictions", fail)
+        done = call(*small)
+    run = tmp_path / "run"
+    assert done.code == 0 and f"{run}/predictions.png: not drawn: no font" in done.err, done
+    assert (run / "curves.png").exists() and not (run / "predictions.png").exists()
+    again = call("mnist.py", "--resume", "--out", run)
+    assert again.code == 0 and "already complete" in again.out and (run / "predictions.png").exists()

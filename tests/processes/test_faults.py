@@ -521,3 +521,15 @@ def test_with_all_threads_a_resumed_run_is_equal_to_a_hundred_thousandth(digits,
     straight = params_after(8, "straight")
     params_after(3, "stopped")
     assert_trees_close(params_after(8, "stopped"), straight, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("streams", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+def test_closed_and_full_standard_streams_end_no_run(home, tmp_path, streams):
+    command = [sys.executable, MNIST, *SMALL, "--epochs", 2, "--out", tmp_path / "run"]
+    done = subprocess.run(
+        ["bash", "-c", f'"$@" {streams}', "bash", *map(str, command)], cwd=ROOT, env=home, capture_output=True
+    )
+    assert done.returncode == 0, done
+    assert (tmp_path / "run" / "certificate.json").exists()
+    written = b"".join(path.read_bytes() for path in (tmp_path / "run").glob("*.*"))
+    assert b"test accuracy" not in written  # what is printed does not get into a file with a stream's number

@@ -16,8 +16,8 @@ PATH = Path("figure.png")
 FOLDER = "/home/somebody/" + "a_folder_of_pictures_of_cats_and_of_dogs/" * 2  # 97 letters, and no space
 TITLE = f"{FOLDER}: the validation accuracy after ten epochs, the mean of all runs, and much more than that"
 NAMES = [
-    "optax.contrib.schedule_free_adamw_with_a_name_that_is_much_too_long",
-    "一个非常长的中文类别名称" * 4,
+    "optax.contrib.schedule_free_$_adamw_with_a_name_that_is_much_too_$long",
+    "一个非$_$常长\udcca的中文类别名称\n" * 3,  # no formula; and a byte of a file's name that is no UTF-8
 ]
 ASKED = NAMES[0]  # of an axis
 NUMBERS = np.linspace(0.1, 0.9, 4)
