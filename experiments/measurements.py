@@ -61,7 +61,7 @@ def rounded(value: float, digits: int, to: Callable[[float], int] = round) -> fl
     Args:
       value: the number.
       digits: how many.
-      to: ``round``, ``math.floor`` or ``math.ceil``.
+      to: ``round`` or ``math.floor``.
     """
     places = digits - 1 - math.floor(math.log10(value))
     return round(to(value * 10.0**places) / 10.0**places, max(places, 0))
@@ -126,7 +126,7 @@ def read_from_scratch(outputs: Sequence[Output]) -> dict[str, Value]:
         name: near(find(rf"^in the corner of a page, {way}: (\d+)% are", outputs[0])[0][0], 2)
         for name, way in ways.items()
     }
-    distance = rounded(distance, 1, math.ceil)
+    distance = math.ceil(10 * distance) / 10
     return shares | {"distance": Value(distance, high=distance), "accuracy": near(accuracy, 0.01)}
 
 
