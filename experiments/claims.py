@@ -71,7 +71,7 @@ def main(options: Options) -> list[str]:
         try:
             measured = measure(CLAIMS[name], warm_up=not options.check)
             found = compare(read()[name], measured) if options.check else []
-        except (ValueError, OSError) as error:
+        except (ValueError, LookupError, OSError) as error:
             found = [command.describe(error)]
         else:
             show(measured)
@@ -116,6 +116,7 @@ def measure(claim: Claim, warm_up: bool) -> Measured:
 
     Raises:
       ValueError: a command does not print what is read.
+      LookupError: what it leaves lacks something that is read.
       OSError: it does not leave the file that is read.
     """
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from test_readme import PROJECT
 from test_rows import ROWS
 
 from experiments import claims
-from experiments.measurements import CLAIMS, Claim, Output, Value, exactly, find, rounded
+from experiments.measurements import CLAIMS, ENTRANTS, OURS, Claim, Output, Value, exactly, find, rounded
 from experiments.race.search import TARGET
 from jaxnaive import command
 from jaxnaive.networks import handwriting
@@ -171,3 +171,23 @@ def test_the_constants_that_the_pages_repeat_are_those_of_the_code():
     race = [formats for anchor, formats in CLAIMS["race"].shown.items() if "--no-search" in anchor]
     assert race[0].split()[3] == f"{100 * TARGET:.0f}"
     assert f"{handwriting.BOX} {handwriting.BOX} " in "".join(CLAIMS["lessons/from_scratch"].shown.values())
+
+
+def test_the_race_is_read_also_where_an_entrant_did_not_come_to_its_end(tmp_path):
+    def output(folder, **epochs):
+        whole = {"ratio": 2.0, "megabytes": 500.0, "runs": 5}
+        rows = {name: {"same recipe": whole, "epoch ratio": ratio} for name, ratio in epochs.items()}
+        rows |= {name: row | {"import": 0.1, "as the book": {"ratio": 5.6}} for name, row in rows.items()}
+        (tmp_path / folder / "runs/race-1").mkdir(parents=True)
+        file = tmp_path / folder / "runs/race-1/race.json"
+        file.write_text(json.dumps({"fraction_of_limit": 0.8, "entrants": rows | {"failed": {}}}))
+        return Output("", tmp_path / folder, 1.0)
+
+    everyone = dict.fromkeys((*ENTRANTS, *OURS), 1.5)
+    one_core = output("one core", NumPy=2.5)
+    values = CLAIMS["race"].read([output("all", **everyone), one_core])
+    assert values["PyTorch, epoch"] == (1.5, 1.2, 1.875)
+    assert values["NumPy on one core, epoch"].value == 2.5 and values["Keras, JAX, memory"].value == 1
+    del everyone["PyTorch"]
+    with pytest.raises(ValueError, match="got no result of PyTorch; is the extra race installed"):
+        CLAIMS["race"].read([output("fewer", **everyone), one_core])
