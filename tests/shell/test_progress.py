@@ -34,10 +34,11 @@ def test_a_bar_that_cannot_be_written_is_left_out(monkeypatch, stream):
 
 def test_a_bar_counts_and_is_hidden_where_it_is_asked_to_be(monkeypatch):
     for hidden, is_shown in ((False, True), (True, False), (None, False)):  # this is no terminal
-        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        shown = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", shown)
         with progress.bar(3, "train", "epoch", initial=1, hidden=hidden) as bar:
             bar.update(2)
-        assert ("train: 100%" in sys.stderr.getvalue() and "3/3" in sys.stderr.getvalue()) == is_shown
+        assert ("train: 100%" in shown.getvalue() and "3/3" in shown.getvalue()) == is_shown
 
 
 def test_an_interrupt_in_the_middle_of_a_bar_does_not_stop_the_next_one(monkeypatch):
