@@ -8,7 +8,7 @@ What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import command, data, ensembles, grids, job, layers, runs, splits, statistics, training
@@ -37,13 +38,15 @@ CHOOSE, MEASURE = 1, 0  # the keys that their seeds are split from
 
 @dataclass(frozen=True)
 class Options:
-    """Compare all optimizers with error bars."""
+    """Compare optimizers with error bars."""
 
     dataset: DatasetName = None
     reading: OmitArgPrefixes[Reading] = field(default_factory=Reading)
     """how files of yours are read"""
-    hidden: int = 64
-    """units of the hidden layer"""
+    hidden: tuple[int, ...] = (64,)
+    """units of the hidden layers"""
+    optimizer: tuple[str, ...] = tuple(job.OPTIMIZERS)
+    """two or more of them, or of optax's, such as optax.lion"""
     epochs: int = 8
     """how often every example is seen"""
     batch_size: int = 128
@@ -67,8 +70,9 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        check_at_least("hidden", options.hidden, 1)
+        check_network(options.hidden, options.optimizer)
         check_at_least("epochs", options.epochs, 1)
+        check_at_least("batch size", options.batch_size, 1)
         check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset, **vars(options.reading))
         files.make_folder(options.out or command.RUNS)
@@ -78,18 +82,17 @@ def main(options: Options) -> Result:
         choices = choose_rates(disk_run, options, dataset)
         rates = {name: choice.points[choice.best] for name, choice in choices.items()}
         examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
-        finals = {
-            name: sweeps.sweep(
+        curves = {
+            name: measure(
                 disk_run,
                 name,
-                make_run(options, name, dataset, options.epochs),
-                jax.random.split(jax.random.key(MEASURE), options.seeds),
-                {"learning_rate": [rate]},
+                make_run(options.hidden, name, options.batch_size, options.epochs, dataset),
+                options.seeds,
+                rate,
                 examples,
-            )
+            ).metrics["accuracy"]
             for name, rate in rates.items()
         }
-        curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
         accuracy = {name: statistics.summarise(curve[:, -1]) for name, curve in curves.items()}
         epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
         report(options, dataset, rates, accuracy, epochs)
@@ -98,14 +101,24 @@ def main(options: Options) -> Result:
     return Result(choices, rates, epochs, accuracy)
 
 
+def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` at a layer without units, and at an optimizer that there is not."""
+    for units in hidden:
+        check_at_least("hidden units", units, 1)
+    check_at_least("number of optimizers", len(names), 2)
+    for name in names:
+        job.find_optimizer(name)
+
+
 def make_run(
-    options: Options, name: str, dataset: data.Dataset, epochs: int
+    hidden: tuple[int, ...], name: str, batch_size: int, epochs: int, dataset: data.Dataset
 ) -> Callable[..., ensembles.Outcome]:
     """A run with an optimizer, as a function of its learning rate."""
-    model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
+    model = layers.mlp(dataset.num_features, *hidden, len(dataset.class_names))
+    make = job.find_optimizer(name)
 
     def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
-        recipe = training.Recipe(model, job.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size)
+        recipe = training.Recipe(model, make(learning_rate), batch_size=batch_size)
         return ensembles.train_and_test(key, train, test, recipe, epochs)
 
     return run
@@ -116,8 +129,10 @@ def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) ->
     examples = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     epochs = max(1, options.epochs // 2)
     choices = {
-        name: choose_rate(disk_run, name, make_run(options, name, dataset, epochs), examples)
-        for name in job.OPTIMIZERS
+        name: choose_rate(
+            disk_run, name, make_run(options.hidden, name, options.batch_size, epochs, dataset), examples
+        )
+        for name in options.optimizer
     }
     title = f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs"
     plots.choices(disk_run.folder / "rates.png", choices, ("learning rate", "validation accuracy"), title)
@@ -125,20 +140,53 @@ def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) ->
 
 
 def choose_rate(
-    disk_run: runs.Run, name: str, run: Callable[..., ensembles.Outcome], examples: tuple[Examples, ...]
+    disk_run: runs.Run,
+    name: str,
+    run: Callable[..., PyTree],
+    examples: tuple[Examples, ...],
+    rates: Sequence[float] = RATES,
+    score: Callable[[ensembles.Runs], np.ndarray] | None = None,
 ) -> grids.Choice:
-    """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid."""
+    """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid.
+
+    Args:
+      disk_run: keeps what was computed.
+      name: of this choice.
+      run: a function of the learning rate.
+      examples: to train on, and to choose by.
+      rates: to begin with.
+      score: how good runs are, ``[rates, seeds, epochs]``; default: their accuracy.
+    """
     keys, calls = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS), itertools.count(1)
 
     def measure(rates: list[float]) -> np.ndarray:
         part = f"{name}-choice-{next(calls)}"
         found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
-        return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+        return (score or accuracies)(found)
 
     try:
-        return grids.choose(measure, RATES, FACTOR)
+        return grids.choose(measure, rates, FACTOR)
     except ValueError as error:
         raise command.MissedError(f"learning rates of {name}: {error}") from None
+
+
+def accuracies(found: ensembles.Runs) -> np.ndarray:
+    """The accuracy of runs after each epoch; not a number where they diverged."""
+    return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+
+
+def measure(
+    disk_run: runs.Run,
+    name: str,
+    run: Callable[..., PyTree],
+    seeds: int,
+    rate: float,
+    examples: tuple[Examples, ...],
+) -> PyTree:
+    """What runs with the learning rate that was chosen return, for other seeds."""
+    keys = jax.random.split(jax.random.key(MEASURE), seeds)
+    found = sweeps.sweep(disk_run, name, run, keys, {"learning_rate": [rate]}, examples)
+    return jax.tree.map(lambda array: array[0], found.results)
 
 
 def epochs_to(accuracy: np.ndarray, target: float) -> np.ndarray:
@@ -177,7 +225,7 @@ def report(
     p_values = _corrected(reaching, epochs)
     letters = _letters(reaching, p_values)
     heading = f"epochs to {options.target:.0%}"
-    print(f"\n{dataset.name}, {options.hidden} hidden units, {options.seeds} seeds, mean and 95 % interval")
+    print(f"\n{dataset.name}, {describe(options.hidden)}, {options.seeds} seeds, mean and 95 % interval")
     print(f"{'optimizer':11}{'rate':>8}  {heading:22}{'group':8}accuracy at the end")
     for name in ranked:
         took = f"by {np.isfinite(epochs[name]).sum()} of {options.seeds}"
@@ -193,6 +241,11 @@ def report(
             more, low, high, _ = statistics.compare(epochs[later], epochs[sooner])
             text = f"{more:.2f} [{low:.2f}, {high:.2f}] epochs more than {sooner}"
             print(f"{later}: {text}, p = {p_value:.2g}")
+
+
+def describe(hidden: tuple[int, ...]) -> str:
+    """The hidden layers in words."""
+    return f"{' + '.join(map(str, hidden)) or 'no'} hidden units"
 
 
 def _corrected(names: list[str], epochs: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:

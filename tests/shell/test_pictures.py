@@ -25,6 +25,7 @@ ROWS = ["one", "a row with a long name"]
 DRAW = {
     "curves": lambda: plots.curves(PATH, History(np.ones((2, 3), np.float32)), LONG),
     "bands": lambda: plots.bands(PATH, NUMBERS, {"a": SUMMARY}, ("x", "y"), LONG),
+    "scaling": lambda: plots.scaling(PATH, np.array([1, 4, 16, 64]), {"a": SUMMARY}, {"a": SUMMARY}, LONG),
     "choices": lambda: plots.choices(PATH, {"a": CHOICE, "b": CHOICE}, ("x", "y"), LONG),
     "heat_map": lambda: plots.heat_map(PATH, NUMBERS.reshape(2, 2), ROWS, ["a", "b"], "x", LONG),
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(ROWS, ONE), "x", LONG),
