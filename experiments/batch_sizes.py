@@ -20,7 +20,7 @@ import numpy as np
 from tyro.conf import OmitArgPrefixes
 
 from experiments import optimizers
-from experiments.optimizers import FACTOR
+from experiments.optimizers import CHOICE_SEEDS, CHOOSE, FACTOR, MEASURE
 from jaxnaive import batches, command, data, job, layers, runs, splits, statistics, training
 from jaxnaive.batches import Examples
 from jaxnaive.command import datasets
@@ -29,9 +29,11 @@ from jaxnaive.disk import files
 from jaxnaive.job import check_at_least
 from jaxnaive.networks import chunks
 from jaxnaive.pictures import plots
+from jaxnaive.runs import sweeps
 
 EXPERIMENT = "batch_sizes"
 RATES = (0.03, 0.1, 0.3)  # to begin with, at the largest batch size
+PATIENCE = 1.5  # times the epochs of the best learning rate so far, after which another is given up
 DRAWS = 999  # of seeds, for the interval of a critical batch size
 
 
@@ -52,7 +54,7 @@ class Options:
     """a run sees every example at most so often, or"""
     updates: int = 3000
     """as often as makes so many updates, if that is more"""
-    seeds: int = 16
+    seeds: int = 12
     """runs of each optimizer with its best learning rate, at each batch size"""
     target: float = 0.97
     """the accuracy to reach"""
@@ -77,8 +79,7 @@ def main(options: Options) -> Result:
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     about = datasets.describe(dataset, options.dataset)
     with command.open_run(EXPERIMENT, options, about) as disk_run:
-        measured = {name: measure(disk_run, options, name, dataset) for name in options.optimizer}
-        rates, epochs = ({name: both[part] for name, both in measured.items()} for part in (0, 1))
+        rates, epochs = measure(disk_run, options, dataset)
         critical = {name: critical_interval(options.batch_size, times) for name, times in epochs.items()}
         result = Result(rates, epochs, compare(options, epochs), critical)
         report(options, dataset, result)
@@ -100,65 +101,101 @@ def check(options: Options) -> None:
 
 
 def measure(
-    disk_run: runs.Run, options: Options, name: str, dataset: data.Dataset
-) -> tuple[np.ndarray, np.ndarray]:
-    """The learning rate of an optimizer at each batch size, and the epochs of its runs to the target.
+    disk_run: runs.Run, options: Options, dataset: data.Dataset
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The learning rate of each optimizer at each batch size, and the epochs of its runs to the target.
 
-    The largest comes first. A smaller batch needs at most the same learning rate, so its grid ends there.
+    The largest size comes first. A smaller batch needs no larger learning rate, so its grid ends there.
+    """
+    whole = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
+    keys = jax.random.split(jax.random.key(MEASURE), options.seeds)
+    grids = dict.fromkeys(options.optimizer, RATES)
+    rates, epochs = ({name: [] for name in options.optimizer} for _ in range(2))
+    for size in reversed(options.batch_size):
+        for name in options.optimizer:
+            rate = choose_rate(disk_run, options, name, size, dataset, grids[name])
+            run, most = make_run(options, name, size, dataset)
+            points = {"learning_rate": [rate], "most": [most]}
+            found = sweeps.sweep(disk_run, f"{name}-{size}", run, keys, points, whole)
+            epochs[name].insert(0, optimizers.epochs_to(found.results[0, 0], options.target))
+            rates[name].insert(0, rate)
+            grids[name] = (rate / FACTOR**2, rate / FACTOR, rate)
+    return tuple({name: np.array(rows) for name, rows in found.items()} for found in (rates, epochs))
+
+
+def choose_rate(
+    disk_run: runs.Run,
+    options: Options,
+    name: str,
+    size: int,
+    dataset: data.Dataset,
+    grid: Sequence[float],
+) -> float:
+    """The learning rate with which an optimizer reaches the target soonest on a validation split.
+
+    The largest comes first. A rate is given up when it takes much longer than the best one so far.
     """
     held_out = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
-    whole = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
-    score = partial(soonest, target=options.target)
-    grid, rates, epochs = RATES, [], []
-    for size in reversed(options.batch_size):
-        run, part = make_run(options, name, size, dataset), f"{name}-{size}"
-        choice = optimizers.choose_rate(
-            disk_run, part, run, held_out, grid, lambda found: score(found.results)
-        )
-        rate = choice.points[choice.best]
-        accuracy = optimizers.measure(disk_run, part, run, options.seeds, rate, whole)
-        rates.append(rate)
-        epochs.append(optimizers.epochs_to(accuracy, options.target))
-        grid = (rate / FACTOR**2, rate / FACTOR, rate)
-    return np.array(rates[::-1]), np.array(epochs[::-1])
+    keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
+    run, most = make_run(options, name, size, dataset)
+
+    def measure(rates: list[float]) -> np.ndarray:
+        nonlocal most
+        scores = []
+        for rate in reversed(rates):
+            points = {"learning_rate": [rate], "most": [most]}
+            found = sweeps.sweep(disk_run, f"{name}-{size}-{rate:.3g}", run, keys, points, held_out)
+            scores.insert(0, soonest(found.results[0, 0], options.target, most))
+            most = min(most, math.ceil(PATIENCE * -scores[0].min()))
+        return np.array(scores)
+
+    choice = optimizers.choose_rate(f"{name}, batch size {size}", measure, grid)
+    return choice.points[choice.best]
 
 
-def make_run(options: Options, name: str, size: int, dataset: data.Dataset) -> Callable[..., jax.Array]:
-    """A run as a function of its learning rate: its accuracy after each epoch, and 0 from the target on."""
+def make_run(
+    options: Options, name: str, size: int, dataset: data.Dataset
+) -> tuple[Callable[..., jax.Array], int]:
+    """A run as a function of its learning rate and of its epochs at most, and the most that are allowed.
+
+    It returns the accuracy after each epoch, and 0 for those after the target is reached.
+    """
     model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
     make = job.find_optimizer(name)
-    most = job.epochs_for(options.updates, len(dataset.train.labels), size, options.epochs)
+    allowed = job.epochs_for(options.updates, len(dataset.train.labels), size, options.epochs)
 
-    def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> jax.Array:
+    def run(
+        key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array, most: jax.Array
+    ) -> jax.Array:
         recipe = training.Recipe(model, make(learning_rate), batch_size=size)
 
         def goes_on(so_far: tuple[training.State, jax.Array]) -> jax.Array:
             state, accuracy = so_far
-            return (state.epoch < most) & (accuracy.max() < options.target)
+            return (state.epoch.astype(jnp.float32) < most) & (accuracy.max() < options.target)
 
         def epoch(so_far: tuple[training.State, jax.Array]) -> tuple[training.State, jax.Array]:
             state, _ = training.train_epoch(so_far[0], train, recipe)
             reached = training.evaluate(state.params, test, recipe).accuracy
             return state, so_far[1].at[state.epoch - 1].set(reached)
 
-        return jax.lax.while_loop(goes_on, epoch, (training.start(key, recipe), jnp.zeros(most)))[1]
+        return jax.lax.while_loop(goes_on, epoch, (training.start(key, recipe), jnp.zeros(allowed)))[1]
 
-    return run
+    return run, allowed
 
 
-def soonest(accuracy: np.ndarray, target: float) -> np.ndarray:
+def soonest(accuracy: np.ndarray, target: float, most: int) -> np.ndarray:
     """How soon runs reach a target, the more the sooner; of those that do not, how close they come.
 
     Args:
-      accuracy: ``[rates, seeds, epochs]``.
+      accuracy: ``[seeds, epochs]``.
       target: to be reached.
+      most: epochs after which they were given up.
 
     Returns:
-      ``[rates, seeds, 1]``; a run that misses the target is worse than any that reaches it.
+      ``[seeds, 1]``; a run that misses the target is worse than any that reaches it.
     """
-    epochs = np.array([optimizers.epochs_to(curves, target) for curves in accuracy])
-    missed = accuracy.shape[-1] + target - accuracy.max(-1)
-    return -np.where(np.isfinite(epochs), epochs, missed)[..., None]
+    epochs, missed = optimizers.epochs_to(accuracy, target), most + target - accuracy.max(1)
+    return -np.where(np.isfinite(epochs), epochs, missed)[:, None]
 
 
 def compare(options: Options, epochs: dict[str, np.ndarray]) -> dict[tuple[int, str], statistics.Comparison]:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
 from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import command, data, ensembles, grids, job, layers, runs, splits, statistics, training
@@ -82,17 +81,18 @@ def main(options: Options) -> Result:
         choices = choose_rates(disk_run, options, dataset)
         rates = {name: choice.points[choice.best] for name, choice in choices.items()}
         examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
-        curves = {
-            name: measure(
+        finals = {
+            name: sweeps.sweep(
                 disk_run,
                 name,
-                make_run(options.hidden, name, options.batch_size, options.epochs, dataset),
-                options.seeds,
-                rate,
+                make_run(options, name, options.epochs, dataset),
+                jax.random.split(jax.random.key(MEASURE), options.seeds),
+                {"learning_rate": [rate]},
                 examples,
-            ).metrics["accuracy"]
+            )
             for name, rate in rates.items()
         }
+        curves = {name: found.results.metrics["accuracy"][0] for name, found in finals.items()}
         accuracy = {name: statistics.summarise(curve[:, -1]) for name, curve in curves.items()}
         epochs = {name: epochs_to(curve, options.target) for name, curve in curves.items()}
         report(options, dataset, rates, accuracy, epochs)
@@ -111,14 +111,14 @@ def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
 
 
 def make_run(
-    hidden: tuple[int, ...], name: str, batch_size: int, epochs: int, dataset: data.Dataset
+    options: Options, name: str, epochs: int, dataset: data.Dataset
 ) -> Callable[..., ensembles.Outcome]:
     """A run with an optimizer, as a function of its learning rate."""
-    model = layers.mlp(dataset.num_features, *hidden, len(dataset.class_names))
+    model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
     make = job.find_optimizer(name)
 
     def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
-        recipe = training.Recipe(model, make(learning_rate), batch_size=batch_size)
+        recipe = training.Recipe(model, make(learning_rate), batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, epochs)
 
     return run
@@ -128,65 +128,38 @@ def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) ->
     """The learning rate of each optimizer: short runs with many, tested on a tenth of the training set."""
     examples = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     epochs = max(1, options.epochs // 2)
-    choices = {
-        name: choose_rate(
-            disk_run, name, make_run(options.hidden, name, options.batch_size, epochs, dataset), examples
-        )
-        for name in options.optimizer
-    }
+    keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
+
+    def accuracies(name: str) -> Callable[[list[float]], np.ndarray]:
+        run, calls = make_run(options, name, epochs, dataset), itertools.count(1)
+
+        def measure(rates: list[float]) -> np.ndarray:
+            part = f"{name}-choice-{next(calls)}"
+            found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
+            return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+
+        return measure
+
+    choices = {name: choose_rate(name, accuracies(name), RATES) for name in options.optimizer}
     title = f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs"
     plots.choices(disk_run.folder / "rates.png", choices, ("learning rate", "validation accuracy"), title)
     return choices
 
 
 def choose_rate(
-    disk_run: runs.Run,
-    name: str,
-    run: Callable[..., PyTree],
-    examples: tuple[Examples, ...],
-    rates: Sequence[float] = RATES,
-    score: Callable[[ensembles.Runs], np.ndarray] | None = None,
+    name: str, measure: Callable[[list[float]], np.ndarray], rates: Sequence[float]
 ) -> grids.Choice:
     """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid.
 
     Args:
-      disk_run: keeps what was computed.
-      name: of this choice.
-      run: a function of the learning rate.
-      examples: to train on, and to choose by.
+      name: of the optimizer.
+      measure: learning rates -> how good they are, ``[rates, seeds, epochs]``.
       rates: to begin with.
-      score: how good runs are, ``[rates, seeds, epochs]``; default: their accuracy.
     """
-    keys, calls = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS), itertools.count(1)
-
-    def measure(rates: list[float]) -> np.ndarray:
-        part = f"{name}-choice-{next(calls)}"
-        found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
-        return (score or accuracies)(found)
-
     try:
         return grids.choose(measure, rates, FACTOR)
     except ValueError as error:
         raise command.MissedError(f"learning rates of {name}: {error}") from None
-
-
-def accuracies(found: ensembles.Runs) -> np.ndarray:
-    """The accuracy of runs after each epoch; not a number where they diverged."""
-    return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
-
-
-def measure(
-    disk_run: runs.Run,
-    name: str,
-    run: Callable[..., PyTree],
-    seeds: int,
-    rate: float,
-    examples: tuple[Examples, ...],
-) -> PyTree:
-    """What runs with the learning rate that was chosen return, for other seeds."""
-    keys = jax.random.split(jax.random.key(MEASURE), seeds)
-    found = sweeps.sweep(disk_run, name, run, keys, {"learning_rate": [rate]}, examples)
-    return jax.tree.map(lambda array: array[0], found.results)
 
 
 def epochs_to(accuracy: np.ndarray, target: float) -> np.ndarray:
