@@ -8,7 +8,7 @@ What the optimizers do on curves and in a valley is in ``lessons/optimizers.py``
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,13 +37,15 @@ CHOOSE, MEASURE = 1, 0  # the keys that their seeds are split from
 
 @dataclass(frozen=True)
 class Options:
-    """Compare all optimizers with error bars."""
+    """Compare optimizers with error bars."""
 
     dataset: DatasetName = None
     reading: OmitArgPrefixes[Reading] = field(default_factory=Reading)
     """how files of yours are read"""
-    hidden: int = 64
-    """units of the hidden layer"""
+    hidden: tuple[int, ...] = (64,)
+    """units of the hidden layers"""
+    optimizer: tuple[str, ...] = tuple(job.OPTIMIZERS)
+    """two or more of them, or of optax's, such as optax.lion"""
     epochs: int = 8
     """how often every example is seen"""
     batch_size: int = 128
@@ -67,8 +69,9 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        check_at_least("hidden", options.hidden, 1)
+        check_network(options.hidden, options.optimizer)
         check_at_least("epochs", options.epochs, 1)
+        check_at_least("batch size", options.batch_size, 1)
         check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset, **vars(options.reading))
         files.make_folder(options.out or command.RUNS)
@@ -82,7 +85,7 @@ def main(options: Options) -> Result:
             name: sweeps.sweep(
                 disk_run,
                 name,
-                make_run(options, name, dataset, options.epochs),
+                make_run(options, name, options.epochs, dataset),
                 jax.random.split(jax.random.key(MEASURE), options.seeds),
                 {"learning_rate": [rate]},
                 examples,
@@ -98,14 +101,24 @@ def main(options: Options) -> Result:
     return Result(choices, rates, epochs, accuracy)
 
 
+def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
+    """Raise ``ValueError`` at a layer without units, and at an optimizer that there is not."""
+    for units in hidden:
+        check_at_least("hidden units", units, 1)
+    check_at_least("number of optimizers", len(names), 2)
+    for name in names:
+        job.find_optimizer(name)
+
+
 def make_run(
-    options: Options, name: str, dataset: data.Dataset, epochs: int
+    options: Options, name: str, epochs: int, dataset: data.Dataset
 ) -> Callable[..., ensembles.Outcome]:
     """A run with an optimizer, as a function of its learning rate."""
-    model = layers.mlp(dataset.num_features, options.hidden, len(dataset.class_names))
+    model = layers.mlp(dataset.num_features, *options.hidden, len(dataset.class_names))
+    make = job.find_optimizer(name)
 
     def run(key: jax.Array, train: Examples, test: Examples, learning_rate: jax.Array) -> ensembles.Outcome:
-        recipe = training.Recipe(model, job.OPTIMIZERS[name](learning_rate), batch_size=options.batch_size)
+        recipe = training.Recipe(model, make(learning_rate), batch_size=options.batch_size)
         return ensembles.train_and_test(key, train, test, recipe, epochs)
 
     return run
@@ -115,28 +128,36 @@ def choose_rates(disk_run: runs.Run, options: Options, dataset: data.Dataset) ->
     """The learning rate of each optimizer: short runs with many, tested on a tenth of the training set."""
     examples = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     epochs = max(1, options.epochs // 2)
-    choices = {
-        name: choose_rate(disk_run, name, make_run(options, name, dataset, epochs), examples)
-        for name in job.OPTIMIZERS
-    }
+    keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
+
+    def accuracies(name: str) -> Callable[[list[float]], np.ndarray]:
+        run, calls = make_run(options, name, epochs, dataset), itertools.count(1)
+
+        def measure(rates: list[float]) -> np.ndarray:
+            part = f"{name}-choice-{next(calls)}"
+            found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
+            return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
+
+        return measure
+
+    choices = {name: choose_rate(name, accuracies(name), RATES) for name in options.optimizer}
     title = f"{dataset.name}: validation accuracy after {epochs} epochs, mean of {CHOICE_SEEDS} runs"
     plots.choices(disk_run.folder / "rates.png", choices, ("learning rate", "validation accuracy"), title)
     return choices
 
 
 def choose_rate(
-    disk_run: runs.Run, name: str, run: Callable[..., ensembles.Outcome], examples: tuple[Examples, ...]
+    name: str, measure: Callable[[list[float]], np.ndarray], rates: Sequence[float]
 ) -> grids.Choice:
-    """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid."""
-    keys, calls = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS), itertools.count(1)
+    """The learning rate of one optimizer; ``MissedError`` if none lies inside the grid.
 
-    def measure(rates: list[float]) -> np.ndarray:
-        part = f"{name}-choice-{next(calls)}"
-        found = sweeps.sweep(disk_run, part, run, keys, {"learning_rate": rates}, examples)
-        return np.where(found.diverged[..., None], np.nan, found.results.metrics["accuracy"])
-
+    Args:
+      name: of the optimizer.
+      measure: learning rates -> how good they are, ``[rates, seeds, epochs]``.
+      rates: to begin with.
+    """
     try:
-        return grids.choose(measure, RATES, FACTOR)
+        return grids.choose(measure, rates, FACTOR)
     except ValueError as error:
         raise command.MissedError(f"learning rates of {name}: {error}") from None
 
@@ -177,7 +198,7 @@ def report(
     p_values = _corrected(reaching, epochs)
     letters = _letters(reaching, p_values)
     heading = f"epochs to {options.target:.0%}"
-    print(f"\n{dataset.name}, {options.hidden} hidden units, {options.seeds} seeds, mean and 95 % interval")
+    print(f"\n{dataset.name}, {describe(options.hidden)}, {options.seeds} seeds, mean and 95 % interval")
     print(f"{'optimizer':11}{'rate':>8}  {heading:22}{'group':8}accuracy at the end")
     for name in ranked:
         took = f"by {np.isfinite(epochs[name]).sum()} of {options.seeds}"
@@ -193,6 +214,11 @@ def report(
             more, low, high, _ = statistics.compare(epochs[later], epochs[sooner])
             text = f"{more:.2f} [{low:.2f}, {high:.2f}] epochs more than {sooner}"
             print(f"{later}: {text}, p = {p_value:.2g}")
+
+
+def describe(hidden: tuple[int, ...]) -> str:
+    """The hidden layers in words."""
+    return f"{' + '.join(map(str, hidden)) or 'no'} hidden units"
 
 
 def _corrected(names: list[str], epochs: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:

@@ -207,6 +207,39 @@ def bands(
     pictures.save(figure, path)
 
 
+def scaling(
+    path: StrPath, sizes: np.ndarray, epochs: dict[str, Summary], updates: dict[str, Summary], title: str
+) -> None:
+    """Epochs and updates to a target over the batch size, with confidence intervals.
+
+    In the panel of updates a grey line shows perfect scaling from the smallest batch size of the first curve.
+
+    Args:
+      path: the PNG file to write.
+      sizes: ``[sizes]``, ascending.
+      epochs: by name, each of shape ``[sizes]``; not a number where the target is not reached.
+      updates: likewise.
+      title: what it shows.
+    """
+    figure = pictures.new(11.0, 4.5)
+    panels = figure.subplots(1, 2)
+    for axes, curves, label in zip(panels, (epochs, updates), ("epochs", "updates"), strict=True):
+        for style, (name, summary) in zip(itertools.cycle(palette.STYLES), curves.items(), strict=False):
+            around = np.abs(np.array([summary.low, summary.high]) - summary.mean)
+            axes.errorbar(
+                sizes, summary.mean, around, markersize=5, capsize=3, label=shortened(name), **style
+            )
+        axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel=label)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    perfect = next(iter(updates.values())).mean[0] * sizes[0] / sizes
+    panels[1].plot(sizes, perfect, color=palette.MUTED, linewidth=0.8, label="perfect scaling")
+    figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    pictures.write_title(figure, title)
+    pictures.save(figure, path)
+
+
 def choices(path: StrPath, found: dict[str, Choice], labels: tuple[str, str], title: str) -> None:
     """How good each point of a grid was, and the one that was chosen, as a large mark.
 

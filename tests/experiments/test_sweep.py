@@ -277,7 +277,7 @@ def test_the_test_examples_may_be_in_a_file_of_their_own(call, own, monkeypatch)
     assert stored["fingerprint"] == data.fingerprint(separate) and len(separate.train.labels) == 60
 
 
-@pytest.mark.parametrize("script", ["optimizers.py", "tuned.py", "distributed.py"])
+@pytest.mark.parametrize("script", ["optimizers.py", "batch_sizes.py", "tuned.py", "distributed.py"])
 def test_a_regression_is_refused_where_accuracies_are_measured(call, own, script):
     result = call(script, "--dataset", own / "quantity.npz", "--out", own / "run")
     expected = "dataset: got a regression, expected classes; experiments/mnist.py trains one"

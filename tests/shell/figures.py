@@ -61,6 +61,9 @@ PLOTS = {
     "predictions, digits": lambda: predictions(["0", "1"]),
     "bands": lambda: plots.bands(PATH, NUMBERS, dict.fromkeys(NAMES, SUMMARY), ("x", "y"), TITLE),
     "bands, seven": lambda: plots.bands(PATH, NUMBERS, dict.fromkeys("abcdefg", SUMMARY), ("x", "y"), "t"),
+    "scaling": lambda: plots.scaling(
+        PATH, np.array([1, 4, 16, 64]), *[dict.fromkeys(NAMES, SUMMARY)] * 2, TITLE
+    ),
     "choices": lambda: plots.choices(PATH, dict.fromkeys(NAMES, CHOICE), ("x", "y"), TITLE),
     "panels": lambda: panels.draw(PATH, [Panel(NAMES[0], "x", NAMES, {"": PAIR})], "y", TITLE),
     "panels, several": lambda: panels.draw(

@@ -141,6 +141,9 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "pictures.plots.predictions": lambda at: predictions(at("a.png")),
     "pictures.plots.seen": lambda at: plots.seen(at("a.png"), IMAGE / 64, IMAGE, NUMBERS, list("abcd")),
     "pictures.plots.bands": lambda at: plots.bands(at("a.png"), NUMBERS, {"a": SUMMARY}, ("x", "y"), "t"),
+    "pictures.plots.scaling": lambda at: plots.scaling(
+        at("a.png"), np.arange(1, len(NUMBERS) + 1), {"a": SUMMARY}, {"a": SUMMARY}, "title"
+    ),
     "pictures.plots.choices": lambda at: plots.choices(at("a.png"), {"a": CHOICE}, ("x", "y"), "title"),
     "pictures.panels.draw": lambda at: panels.draw(
         at("a.png"), [Panel("", "x", ["a", "b"], {"": NUMBERS.reshape(2, 2)})], "y", "title"
