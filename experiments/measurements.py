@@ -171,11 +171,18 @@ def read_optimizers(outputs: Sequence[Output]) -> dict[str, Value]:
     return ends | {name: exactly(count) for name, count in counts.items()}
 
 
+def read_batch_sizes(outputs: Sequence[Output]) -> dict[str, Value]:
+    rows = find(r"^ +([\d,]+)  momentum .* ([\d.]+) \[([\d.]+), ([\d.]+)\], p = ([\d.e-]+)$", outputs[0])
+    found = {size: Value(ratio, low, high) for size, ratio, low, high, p_value in rows if p_value < 0.05}
+    if set(found) != {512, 4096}:
+        raise ValueError(f"got differences at the batch sizes {sorted(found)}, expected 512 and 4096")
+    return {"at 512": found[512], "at 4096": found[4096]}
+
+
 def read_sweep(outputs: Sequence[Output]) -> dict[str, Value]:
-    counts = find(r": (\d+) runs, about", outputs[0])
-    gains = find(r": ([\d.]+) times as fast$", outputs[1])
-    (runs,), (gain,) = min(counts), min(gains)  # of the optimizers that are swept
-    return {"runs": exactly(runs), "gain": factor(gain, RATIO)}
+    numbers = r"([\d.]+) points \[([\d.]+), ([\d.]+)\]"
+    [(difference, low, high)] = find(rf"^128 units beat 32 by {numbers}\.$", outputs[0])
+    return {"difference": Value(difference, low, high), "low": Value(low), "high": Value(high)}
 
 
 def read_gradients(outputs: Sequence[Output]) -> dict[str, Value]:
@@ -277,10 +284,19 @@ CLAIMS = dict(
         read_optimizers,
         {"|`experiments/optimizers.py`|": "{fewest:.1f} {most:.1f} {target:.0f} {seeds:.0f} {seconds:.0f}"},
     ),
+    "batch_sizes": Claim(
+        ("experiments/batch_sizes.py",),
+        read_batch_sizes,
+        {"|`experiments/batch_sizes.py`|": "512 {at 512:.2f} 4,096 {at 4096:.2f} 64 {seconds:,.0f}"},
+        warm=False,
+    ),
     "sweep": Claim(
-        ("experiments/sweep.py", "experiments/sweep.py --one-by-one"),
+        ("experiments/sweep.py --hidden 32 128",),
         read_sweep,
-        {"|`experiments/sweep.py`|": "{runs:.0f} {gain:.1f} {seconds:.0f}"},
+        {
+            "|`experiments/sweep.py --hidden 32 128`|": "128 32 {difference:.1f} {low:.1f} {high:.1f} "
+            "{seconds:.0f}"
+        },
     ),
     "gradients": Claim(
         ("experiments/race/gradients.py",),

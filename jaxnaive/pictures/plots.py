@@ -221,6 +221,8 @@ def scaling(
       updates: likewise.
       title: what it shows.
     """
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
     figure = pictures.new(11.0, 4.5)
     panels = figure.subplots(1, 2)
     for axes, curves, label in zip(panels, (epochs, updates), ("epochs", "updates"), strict=True):
@@ -232,6 +234,8 @@ def scaling(
         axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel=label)
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
         axes.minorticks_off()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.grid(alpha=0.3)
     perfect = next(iter(updates.values())).mean[0] * sizes[0] / sizes
     panels[1].plot(sizes, perfect, color=palette.MUTED, linewidth=0.8, label="perfect scaling")
