@@ -117,12 +117,15 @@ def measure(claim: Claim, warm_up: bool) -> Measured:
     Raises:
       ValueError: a command does not print what is read.
       LookupError: what it leaves lacks something that is read.
-      OSError: it does not leave the file that is read.
+      OSError: it does not leave the file that is read, or the figure.
     """
     with tempfile.TemporaryDirectory() as folder:
         if warm_up and claim.warm:
             run(claim.commands[0], Path(folder) / "warm-up")
         outputs = [run(line, Path(folder) / str(number)) for number, line in enumerate(claim.commands)]
+        if claim.figure:
+            figure = outputs[0].folder / claim.figure
+            files.write(NUMBERS.parent / figure.name, figure.read_bytes())
         values = claim.read(outputs) | {"seconds": Value(outputs[0].seconds)}
     return {
         "commands": list(claim.commands),

@@ -38,6 +38,7 @@ class Claim(NamedTuple):
     read: Callable[[Sequence[Output]], dict[str, Value]]
     shown: Mapping[str, str]  # the numbers that come next after a text of both READMEs, in this order
     warm: bool = True  # the first command is run once before, so that everything is downloaded and compiled
+    figure: str | None = None  # that the first command leaves, and the READMEs show
 
 
 def factor(value: float, by: float) -> Value:
@@ -325,5 +326,6 @@ CLAIMS = dict(
             for name in ENTRANTS
         },
         warm=False,
+        figure="runs/race-1/race.png",
     ),
 }
