@@ -288,7 +288,7 @@ CLAIMS = dict(
     "batch_sizes": Claim(
         ("experiments/batch_sizes.py",),
         read_batch_sizes,
-        {"|`experiments/batch_sizes.py`|": "512 {at 512:.2f} 4,096 {at 4096:.2f} 64 {seconds:,.0f}"},
+        {"|`experiments/batch_sizes.py`|": "512 {at 512:.2f} 4,096 {at 4096:.2f} 64"},
         warm=False,
     ),
     "sweep": Claim(
