@@ -121,7 +121,8 @@ def measure(
             epochs[name].insert(0, optimizers.epochs_to(found.results[0, 0], options.target))
             rates[name].insert(0, rate)
             grids[name] = (rate / FACTOR**2, rate / FACTOR, rate)
-    return tuple({name: np.array(rows) for name, rows in found.items()} for found in (rates, epochs))
+    by_size, times = ({name: np.array(rows) for name, rows in found.items()} for found in (rates, epochs))
+    return by_size, times
 
 
 def choose_rate(

@@ -12,6 +12,7 @@ from jaxnaive.disk.files import StrPath
 from jaxnaive.pictures import palette, shortened
 
 COLUMNS = 3  # panels in a row
+FAR = 4  # times as far from the best as the median is: scores beyond that lie outside
 
 
 class Panel(NamedTuple):
@@ -28,8 +29,8 @@ def draw(
 ) -> None:
     """Means as lines, with the 95 % interval at each value. A value of which a run diverged is left out.
 
-    A line that is alone in its panel shows its runs too. The better half of all means has the room; worse
-    ones may lie outside, and then the axis says so.
+    A line that is alone in its panel shows its runs too. Means that are much worse than the others lie
+    outside, so that one sees these apart, and then the axis says so.
 
     Args:
       path: the PNG file to write.
@@ -38,7 +39,7 @@ def draw(
       title: what it shows.
       is_higher_better: of two scores.
     """
-    columns = min(len(panels), COLUMNS)
+    columns = 2 if len(panels) == 4 else min(len(panels), COLUMNS)
     rows = -(-len(panels) // columns)
     figure = pictures.new(max(6.5, 4.2 * columns), 3.6 * rows + 0.8)
     every = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
@@ -65,7 +66,8 @@ def _range(panels: Sequence[Panel], is_higher_better: bool) -> tuple[float, floa
     scores = np.concatenate([scores for panel in panels for scores in panel.lines.values()])
     mean, _, low, high = statistics.summarise(scores[np.isfinite(scores).all(axis=1)])
     sign = 1 if is_higher_better else -1
-    is_shown = sign * mean >= np.median(sign * mean)
+    best, median = np.max(sign * mean), np.median(sign * mean)
+    is_shown = sign * mean >= best - FAR * (best - median)
     ends = float(low[is_shown].min()), float(high[is_shown].max())
     margin = 0.06 * (ends[1] - ends[0]) or 0.01
     is_cut = bool(low.min() < ends[0] - margin or high.max() > ends[1] + margin)

@@ -73,9 +73,8 @@ def test_no_metrics_and_no_accuracy():
 
 def optimizer_that_returns(updates: Any) -> Any:
     """One without a state."""
-    return optax.GradientTransformation(
-        lambda params: (), lambda grads, state, _=None: (updates(grads), state)
-    )
+    make: Any = optax.GradientTransformation
+    return make(lambda params: (), lambda grads, state, _=None: (updates(grads), state))
 
 
 def model_that_returns(outputs: Any) -> Any:

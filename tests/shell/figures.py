@@ -24,6 +24,7 @@ NUMBERS = np.linspace(0.1, 0.9, 4)
 CHOICE = Choice([0.1, 1.0, 10.0], np.linspace(0, 1, 12).reshape(3, 2, 2), 1)
 PAIR = NUMBERS.reshape(2, 2)
 SUMMARY = Summary(NUMBERS, 0 * NUMBERS, NUMBERS - 0.1, NUMBERS + 0.1)
+CURVES = dict.fromkeys(NAMES, SUMMARY)
 ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
 OTHER = Summary(*(np.array(number) for number in (0.8, 0.1, 0.7, 0.9)))
 SECONDS = {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}
@@ -61,9 +62,7 @@ PLOTS = {
     "predictions, digits": lambda: predictions(["0", "1"]),
     "bands": lambda: plots.bands(PATH, NUMBERS, dict.fromkeys(NAMES, SUMMARY), ("x", "y"), TITLE),
     "bands, seven": lambda: plots.bands(PATH, NUMBERS, dict.fromkeys("abcdefg", SUMMARY), ("x", "y"), "t"),
-    "scaling": lambda: plots.scaling(
-        PATH, np.array([1, 4, 16, 64]), *[dict.fromkeys(NAMES, SUMMARY)] * 2, TITLE
-    ),
+    "scaling": lambda: plots.scaling(PATH, np.array([1, 4, 16, 64]), CURVES, CURVES, TITLE),
     "choices": lambda: plots.choices(PATH, dict.fromkeys(NAMES, CHOICE), ("x", "y"), TITLE),
     "panels": lambda: panels.draw(PATH, [Panel(NAMES[0], "x", NAMES, {"": PAIR})], "y", TITLE),
     "panels, several": lambda: panels.draw(

@@ -7,7 +7,7 @@ import pytest
 from shell.figures import FIGURES, PATH, PLOTS, draw
 
 from jaxnaive import data, pictures
-from jaxnaive.pictures import drawings, plots
+from jaxnaive.pictures import drawings, panels, plots
 from jaxnaive.training import History
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph")  # of Chinese names, where no font has them
@@ -168,3 +168,18 @@ def test_s57_a_valley_has_a_panel_and_a_colour_for_each_optimizer():
     assert len({line.get_color() for line in lines}) == 6
     np.testing.assert_array_equal(lines[0].get_xydata(), path[:6])
     assert len(drawings.valleys(lambda w: np.square(w).sum(axis=-1), tracks[:4], 5).axes) == 6
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_scores_that_are_much_worse_lie_outside_and_the_axis_says_so(monkeypatch, tmp_path, sign):
+    drawn = []
+    monkeypatch.setattr(pictures, "save", lambda figure, path: drawn.append(figure.axes[0]))
+    spread = np.array([-0.001, 0.001])
+    for means in ([0.97, 0.96, 0.95, 0.94], [0.97, 0.96, 0.95, 0.1]):
+        scores = sign * (np.array(means)[:, None] + spread)
+        panel = panels.Panel("", "x", list("abcd"), {"": scores})
+        panels.draw(tmp_path / "a.png", [panel], "score", "title", is_higher_better=sign > 0)
+        low, high = drawn[-1].get_ylim()
+        is_inside = (low < sign * np.array(means)) & (sign * np.array(means) < high)
+        assert is_inside.tolist() == [True] * 3 + [means[-1] > 0.5]
+        assert ("lie outside" in drawn[-1].get_ylabel()) == (not is_inside.all())
