@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -176,8 +177,9 @@ def epochs_for(updates: int, examples: int, batch_size: int, at_least: int) -> i
 # --- names -------------------------------------------------------------------------------------------
 
 
+@functools.cache  # trying one of optax's takes some milliseconds
 def find_optimizer(name: str) -> Callable[..., Any]:
-    """The optimizer of this name, as a function of the learning rate.
+    """The optimizer of this name, as a function of the learning rate; also while a program is traced.
 
     Args:
       name: one of :data:`OPTIMIZERS`, or one of optax's, such as ``optax.lion``.
@@ -192,10 +194,11 @@ def find_optimizer(name: str) -> Callable[..., Any]:
     try:
         make = getattr(optax, name.removeprefix("optax."))
         optimizer = make(lambda count: 0.1)
-        params = jnp.ones(1)
-        updates, _ = optimizer.update(params, optimizer.init(params), params)
-        if not updates[0] < 0:
-            raise ValueError("a positive gradient should make the parameter smaller")
+        with jax.ensure_compile_time_eval():
+            params = jnp.ones(1)
+            updates, _ = optimizer.update(params, optimizer.init(params), params)
+            if not updates[0] < 0:
+                raise ValueError("a positive gradient should make the parameter smaller")
     except (TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"optimizer: got {name!r}, expected {', '.join(OPTIMIZERS)}, or one of optax's that takes a "

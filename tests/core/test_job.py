@@ -97,6 +97,15 @@ def test_optimizers_are_found_by_name_here_and_in_optax():
     assert job.has_parameter(optimizers.momentum, "decay") and not job.has_parameter(optimizers.sgd, "decay")
 
 
+@pytest.mark.parametrize("name", ["optax.lion", "optax.adabelief"])
+def test_an_optimizer_of_optax_is_found_while_a_program_is_traced(name):
+    job.find_optimizer.cache_clear()
+    with jax.numpy_dtype_promotion("standard"):
+        found = []
+        jax.eval_shape(lambda rate: found.append(job.find_optimizer(name)) or rate, 0.1)
+    assert found == [job.find_optimizer(name)]
+
+
 def test_json_holds_a_job():
     watched = replace(SETTLED, validation=0.2, patience=3, class_weights=True)
     assert "validation" in job.to_json(watched) and "validation" not in job.to_json(SETTLED)

@@ -51,6 +51,15 @@ def test_s54_s88_any_grid_from_the_command_line(tmp_path, capsys):
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
+def test_optimizers_of_optax_are_an_axis_too(tmp_path):
+    options = sweep.Options(
+        **SMALL, optimizer=("sgd", "optax.lion"), learning_rate=(0.001, 0.01), out=tmp_path
+    )
+    scores = sweep.main(options).scores
+    assert scores.shape == (2, 2, 2) and np.isfinite(scores).all()
+    assert scores[1, 1].mean() > scores[0, 1].mean() + 0.2  # lion learns with rates too small for sgd
+
+
 def test_every_field_of_a_job_is_an_axis():
     names = {option.name for option in fields(Job)} - {"dataset", "seed"}
     assert names | {"decay"} == {*sweep.PROGRAMS, *sweep.NUMBERS, *sweep.READINGS}
