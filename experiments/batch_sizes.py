@@ -108,12 +108,13 @@ def measure(
     The largest size comes first. A smaller batch needs no larger learning rate, so its grid ends there.
     """
     whole = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
+    held_out = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     keys = jax.random.split(jax.random.key(MEASURE), options.seeds)
     grids = dict.fromkeys(options.optimizer, RATES)
     rates, epochs = ({name: [] for name in options.optimizer} for _ in range(2))
     for size in reversed(options.batch_size):
         for name in options.optimizer:
-            rate = choose_rate(disk_run, options, name, size, dataset, grids[name])
+            rate = choose_rate(disk_run, options, name, size, dataset, held_out, grids[name])
             most = 2 * most_epochs(options, size, dataset)  # a run that misses the target would leave a gap
             run = make_run(options, name, size, most, dataset)
             points = {"learning_rate": [rate], "most": [most]}
@@ -131,13 +132,13 @@ def choose_rate(
     name: str,
     size: int,
     dataset: data.Dataset,
+    held_out: tuple[Examples, ...],
     grid: Sequence[float],
 ) -> float:
     """The learning rate with which an optimizer reaches the target soonest on a validation split.
 
     The largest comes first. A rate is given up when it takes much longer than the best one so far.
     """
-    held_out = tuple(map(chunks.on_device, splits.hold_out(dataset.train)))
     keys = jax.random.split(jax.random.key(CHOOSE), CHOICE_SEEDS)
     most = most_epochs(options, size, dataset)
     run = make_run(options, name, size, most, dataset)

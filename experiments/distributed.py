@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes
 
 from jaxnaive import batches, command, data, layers, optimizers, parallel, training
@@ -38,6 +37,7 @@ from jaxnaive.command.options import DatasetName, Reading
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.job import check_at_least, check_seed
 from jaxnaive.layers import Params
+from jaxnaive.runs import progress
 
 TOLERANCE = 1e-5  # of the largest parameter of an array; sums in another order are rounded differently
 DEAD_AFTER = 20  # seconds without a sign of life
@@ -195,7 +195,7 @@ def launch(options: Options) -> Result:
     print(f"{options.processes} processes meet at port {port}; logs in {options.out}/", flush=True)
     run_all(options, port)
     with jax.default_device(jax.devices("cpu")[0]):
-        with bar(options, "1 process") as shown:
+        with progress.bar(options.epochs, "1 process", "epoch", hidden=None) as shown:
             params = train_epochs(options, dataset.train, recipe, lambda _: shown.update())
         many = checkpoints.load_params(options.out / PARAMS, params)
         result = report(options.processes, many, dataset, recipe)
@@ -250,18 +250,13 @@ def run_all(options: Options, port: int) -> None:
 def wait(processes: Sequence[subprocess.Popen[bytes]], options: Options) -> list[int | None]:
     """How the processes ended; that of those still running when one has failed is ``None``."""
     statuses: list[int | None] = [None]
-    with bar(options, f"{options.processes} processes") as shown:
+    with progress.bar(options.epochs, f"{options.processes} processes", "epoch", hidden=None) as shown:
         while None in statuses and not any(statuses):
             time.sleep(0.1)
             statuses = [process.poll() for process in processes]
             log = log_of(options, 0).read_text(errors="replace")
             shown.update(len(re.findall(r"^epoch .*$", log, re.MULTILINE)) - shown.n)
     return statuses
-
-
-def bar(options: Options, name: str) -> tqdm:
-    """A bar of the epochs, which is shown on a terminal alone."""
-    return tqdm(total=options.epochs, desc=name, unit="epoch", disable=None)
 
 
 def describe(status: int, log: Path) -> str:

@@ -23,7 +23,7 @@ from jaxnaive.batches import Examples
 from jaxnaive.command import datasets
 from jaxnaive.command.options import DatasetName, Out, Reading, Resume
 from jaxnaive.disk import files
-from jaxnaive.job import check_at_least
+from jaxnaive.job import Job, check_at_least
 from jaxnaive.networks import chunks
 from jaxnaive.pictures import plots
 from jaxnaive.runs import sweeps
@@ -103,11 +103,9 @@ def main(options: Options) -> Result:
 
 def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
     """Raise ``ValueError`` at a layer without units, and at an optimizer that there is not."""
-    for units in hidden:
-        check_at_least("hidden units", units, 1)
     check_at_least("number of optimizers", len(names), 2)
     for name in names:
-        job.find_optimizer(name)
+        job.check(Job(hidden=hidden, optimizer=name))
 
 
 def make_run(

@@ -167,23 +167,23 @@ def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
     data.check_name(options.dataset, **vars(options.reading))
     for name, values in axes_of(options).items():
-        words = name.replace("_", " ")
+        option = name.replace("_", " ")
         if not values:
-            raise ValueError(f"{words}: got none, expected one or more")
+            raise ValueError(f"{option}: got none, expected one or more")
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            raise ValueError(f"{words}: got {twice} twice, expected different values")
+            raise ValueError(f"{option}: got {twice} twice, expected different values")
     for epochs in options.epochs:
         check_at_least("epochs", epochs, 1)
     check_at_least("seeds", options.seeds, 2)
     check_at_least("memory", options.memory, 1)
     job.check_seed(options.seed)
     job.check_seed(options.seed + options.seeds - 1)
-    for rate, amount in itertools.product(options.learning_rate, options.label_smoothing):
-        for given, _ in programs(options):
-            for stop_at_loss, patience in readings(options):
-                rest = {"stop_at_loss": stop_at_loss, "patience": patience}
-                job.check(replace(given, learning_rate=rate, label_smoothing=amount, **rest))
+    for name in ("learning_rate", "label_smoothing"):
+        for value in getattr(options, name):
+            job.check(replace(Job(), **{name: value}))
+    for (given, _), (stop_at_loss, patience) in itertools.product(programs(options), readings(options)):
+        job.check(replace(given, stop_at_loss=stop_at_loss, patience=patience))
     for decay, name in itertools.product(options.decay or (), options.optimizer):
         optimizers.check_fraction("decay", decay)
         if name and not job.has_parameter(job.find_optimizer(name), "decay"):
@@ -254,14 +254,16 @@ def make_plans(options: Options, dataset: data.Dataset, test: Examples) -> dict[
     """The runs of each program, cut into chunks; ``ValueError`` if one of them cannot be."""
     keys = jax.vmap(jax.random.key)(np.arange(options.seed, options.seed + options.seeds, dtype=np.uint32))
     axes = axes_of(options)
-    numbers = {name: axes[name] for name in NUMBERS if name in axes}
-    numbers = {name: values for name, values in numbers.items() if len(values) > 1 or name == "decay"}
+    numbers = {name: axes[name] for name in NUMBERS if len(axes.get(name, ())) > 1}
+    if options.decay:  # also a single one, because no job has it
+        numbers["decay"] = options.decay
     order_key = jax.random.key(1) if options.share_order else None
     plans, there = {}, {}
     for given, name in programs(options):
         planned = fitting.plan(given, dataset)
-        for point in itertools.product(*numbers.values()):
-            make_recipe(planned, dataset, dict(zip(numbers, point, strict=True)))
+        for number, values in numbers.items():
+            for value in values:
+                make_recipe(planned, dataset, {number: value})
         held_out = given.validation, given.class_weights
         if held_out not in there:
             watched = planned.validation and chunks.on_device(planned.validation)
@@ -273,7 +275,6 @@ def make_plans(options: Options, dataset: data.Dataset, test: Examples) -> dict[
 
 def make_run(planned: Plan, dataset: data.Dataset, order_key: jax.Array | None) -> Callable[..., Outcome]:
     """A run, as a function of a key, what to train and test on, and hyper-parameters."""
-
     epochs = planned.job.epochs or 0
 
     def run(

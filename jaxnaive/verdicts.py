@@ -102,24 +102,21 @@ def sentence(
     >>> sentence(judge(scores, 0), ["32", "128"], "128 units", is_plural=True, unit=" points")
     '128 units beat 32 by 2.8 points [2.0, 3.5]'
     """
-    beats, is_ahead = ("beat", "are ahead") if is_plural else ("beats", "is ahead")
-    seeds = verdict.scores.shape[-1]
-    lost = [name for name, row in zip(names, verdict.scores, strict=True) if not np.isfinite(row).all()]
     if verdict.best is None:
         return "no verdict: of every value some run diverged"
+    if not verdict.differences:
+        return f"{subject}: the only one without a run that diverged"
+    beats, is_ahead = ("beat", "are ahead") if is_plural else ("beats", "is ahead")
+    lost = [name for name, row in zip(names, verdict.scores, strict=True) if not np.isfinite(row).all()]
     settled = [found for found in verdict.differences if found.is_settled]
     open_ = [found for found in verdict.differences if not found.is_settled]
     parts = []
     if settled:
         parts.append(f"{subject} {beats} {_differences(settled, names, unit)}")
     if open_:
-        needed = [_seeds(verdict, found) for found in open_[:MOST]]
         who = is_ahead if settled else f"{subject} {is_ahead}"
-        some = "" if needed[0].startswith("more") else "some "
-        text = f"not settled by {seeds} seeds: {some}{_listed(needed)} would"
-        parts.append(f"{who} of {_differences(open_, names, unit)}, {text}")
-    if not verdict.differences:
-        return f"{subject}: the only one without a run that diverged"
+        seeds = f"not settled by {verdict.scores.shape[-1]} seeds: {_needed(verdict, open_[:MOST])} would"
+        parts.append(f"{who} of {_differences(open_, names, unit)}, {seeds}")
     if lost:
         parts.append(f"of {', '.join(lost)} some run diverged")
     return "; ".join(parts)
@@ -139,11 +136,14 @@ def _differences(found: Sequence[Difference], names: Sequence[str], unit: str) -
     return _listed(texts)
 
 
-def _seeds(verdict: Verdict, found: Difference) -> str:
-    """How many seeds would settle a difference."""
-    differences = verdict.scores[verdict.best] - verdict.scores[found.other]
-    seeds = statistics.seeds_to_settle(differences, verdict.confidence)
-    return "more than 10,000" if seeds is None else f"{seeds:,}"
+def _needed(verdict: Verdict, found: Sequence[Difference]) -> str:
+    """How many seeds would settle each of these differences."""
+    best = verdict.scores[verdict.best]
+    seeds = [
+        statistics.seeds_to_settle(best - verdict.scores[one.other], verdict.confidence) for one in found
+    ]
+    listed = _listed(["more than 10,000" if count is None else f"{count:,}" for count in seeds])
+    return listed if seeds[0] is None else f"some {listed}"
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -57,10 +57,8 @@ def run(
     handler = _stderr_handler()
     logging.getLogger("jaxnaive").addHandler(handler)
     garbage.freeze_imported_objects()
-    os.environ |= {
-        "MPLBACKEND": "agg",
-        "MATPLOTLIBRC": os.devnull,
-    }  # figures do not depend on a user's settings
+    # So that figures do not depend on a user's settings.
+    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
     try:
         compile_cache.use()
         parsed = _parse(options)
@@ -204,7 +202,7 @@ def _open_standard_streams() -> None:
     os.close(number)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (as long as the process)
 
 
 def _stderr_handler() -> logging.Handler:
