@@ -103,7 +103,7 @@ def main(options: Options) -> Result:
 
 def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
     """Raise ``ValueError`` at a layer without units, and at an optimizer that there is not."""
-    check_at_least("number of optimizers", len(names), 2)
+    check_at_least("number of optimizers", len(set(names)), 2)
     for name in names:
         job.check(Job(hidden=hidden, optimizer=name))
 

@@ -91,6 +91,7 @@ def save(figure: Any, path: StrPath) -> None:
         if path.suffix == ".svg":
             from matplotlib import rc_context
 
+            _set_no_tex(figure)
             with rc_context({"svg.hashsalt": "jaxnaive"}):  # otherwise names in it are random
                 figure.savefig(temporary, metadata={"Date": None})
         else:

@@ -78,6 +78,7 @@ def test_epochs_to_a_target_are_between_epochs_by_a_straight_line():
     [
         ({"hidden": (16, 0)}, "hidden units: got 0"),
         ({"optimizer": ("sgd",)}, "number of optimizers: got 1, expected 2"),
+        ({"optimizer": ("sgd", "sgd")}, "number of optimizers: got 1, expected 2"),
         ({"optimizer": ("sgd", "sdg")}, "optimizer: got 'sdg', expected sgd, momentum"),
         ({"batch_size": 0}, "batch size: got 0"),
     ],

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from shell.figures import FIGURES, PATH, PLOTS, draw
@@ -183,3 +184,14 @@ def test_scores_that_are_much_worse_lie_outside_and_the_axis_says_so(monkeypatch
         is_inside = (low < sign * np.array(means)) & (sign * np.array(means) < high)
         assert is_inside.tolist() == [True] * 3 + [means[-1] > 0.5]
         assert ("lie outside" in drawn[-1].get_ylabel()) == (not is_inside.all())
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_figure_needs_no_latex_where_matplotlib_is_told_to_use_it(tmp_path, monkeypatch, suffix):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no LaTeX there
+    with matplotlib.rc_context({"text.usetex": True}):
+        figure = pictures.new(3.0, 2.0)
+        figure.subplots().plot([1, 2])
+        pictures.write_title(figure, "a$_$b")
+        pictures.save(figure, tmp_path / f"a.{suffix}")
+    assert (tmp_path / f"a.{suffix}").stat().st_size > 1000
