@@ -1,6 +1,9 @@
 """Files that are either whole or not there."""
 
+import errno
+import functools
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 StrPath = str | os.PathLike[str]  # a path, as the standard library takes it
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR)
+
+logger = logging.getLogger("jaxnaive")
 
 
 @contextmanager
@@ -81,12 +87,28 @@ def _write_all(path: Path, flags: int, content: bytes) -> None:
 
 
 def sync(path: StrPath) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Some file systems (CIFS, FUSE) cannot wait; then a warning says once what that means.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise
+        _say_cannot_sync(str(error.strerror))
+
+
+@functools.cache
+def _say_cannot_sync(reason: str) -> None:
+    logger.warning(
+        "the file system does not say when a file is on the disk (%s): a power cut may lose the last ones",
+        reason,
+    )
 
 
 def make_folder(path: StrPath) -> None:

@@ -15,12 +15,10 @@ time may be in it.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import math
 import os
-import platform
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +30,7 @@ import numpy as np
 
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.disk.files import StrPath
-from jaxnaive.runs import signals
+from jaxnaive.runs import locks, signals
 
 CONFIG, LOG, CHECKPOINTS, PARTS = "config.json", "metrics.jsonl", "checkpoints", "parts"
 LATEST = 2  # how many of the last checkpoints are kept; the best, by its mean loss, is kept too
@@ -276,7 +274,7 @@ def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None)
     if resume:
         stored_config(folder)  # or there is none, and no folder is made
     files.make_folder(folder)
-    with _locked(folder):
+    with locks.hold(folder):
         log = folder / LOG
         there = (folder / CONFIG).exists() or (log.exists() and log.stat().st_size > 0)
         if there and resume is False:
@@ -456,20 +454,3 @@ def _check_same(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         if name == MAY_GROW and isinstance(was, int) and isinstance(wanted, int) and wanted > was:
             continue
         raise RefusedError(f"{name}: got {wanted}, but the run in {folder} has {was}")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # The lock is the kernel's and dies with the process; the file's content is only for the message.
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
-            raise BlockingIOError(f"{folder}: in use by {holder}") from error
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
-        yield
-    finally:
-        os.close(descriptor)

@@ -19,7 +19,7 @@ from jaxnaive.networks import handwriting
 from jaxnaive.pages import report
 from jaxnaive.pictures import panels, plots
 from jaxnaive.pictures.panels import Panel
-from jaxnaive.runs import certificates, timings
+from jaxnaive.runs import certificates, locks, timings
 from jaxnaive.statistics import Summary
 
 STATE = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -166,6 +166,7 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "runs.certificates.holds": lambda at: holds(certified(at("."))),
     "runs.certificates.read_complete": lambda at: certificates.read_complete(certified(at(".")), 0),
     "runs.certificates.remove": lambda at: certificates.remove(certified(at("."))),
+    "runs.locks.hold": lambda at: locks.hold(at(".")).__enter__(),
     "runs.timings.add": lambda at: timings.add(at("."), (0, 1), timings.Clock()),
     "runs.timings.read": lambda at: timings.read(timed(at("."))),
 }
