@@ -5,7 +5,6 @@ later process. Its own bound, ``jax_compilation_cache_max_size``, keeps a second
 kill comes between the two, JAX caches nothing more in this folder.
 """
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -16,8 +15,12 @@ from pathlib import Path
 import jax
 import jaxlib
 
+from jaxnaive.disk import files
+
 MAX_BYTES = 2**28  # a program takes some 0.2 MB, and those of all experiments a tenth of this
 DAMAGED = "Error reading persistent compilation cache"
+UNWRITTEN = "Error writing persistent compilation cache"
+NOT_KEPT = "compiled programs are not kept for the next time"
 
 logger = logging.getLogger("jaxnaive")
 
@@ -29,17 +32,25 @@ def use() -> None:
     with ``JAX_ENABLE_COMPILATION_CACHE=0``.
     """
     if jax.config.jax_compilation_cache_dir is None:  # pyrefly: ignore[missing-attribute]
-        cache_home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        # A program compiled for another processor would be rejected at best.
-        folder = cache_home / "jaxnaive" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            if sum(path.stat().st_size for path in folder.iterdir()) > MAX_BYTES:
-                empty(folder)
-            _empty_when_damaged(folder)
-            jax.config.update("jax_compilation_cache_dir", str(folder))
+        try:
+            folder = _make_folder()
+        except (OSError, RuntimeError) as error:  # the second is pathlib's where there is no home
+            logger.warning("%s (%s)", NOT_KEPT, error)
+            return
+        _heed_warnings(folder)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _make_folder() -> Path:
+    """The folder of programs that were compiled for this processor: others would be rejected at best."""
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = cache_home / "jaxnaive" / f"jaxlib-{jaxlib.__version__}-{_processor()}"
+    files.make_folder(folder)
+    if sum(path.stat().st_size for path in folder.iterdir()) > MAX_BYTES:
+        empty(folder)
+    return folder
 
 
 def empty(folder: Path) -> None:
@@ -48,24 +59,31 @@ def empty(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-class _EmptyWhenDamaged(logging.Filter):
-    """Empties the folder when JAX warns of an entry: the warning does not name the file."""
+class _HeedWarnings(logging.Filter):
+    """Acts on what JAX warns of, and says it in one line: JAX names no file, and repeats itself."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
+        self.said = False  # that programs are not kept
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if DAMAGED not in record.getMessage():
-            return True
-        logger.warning("%s: a compiled program was damaged, so all are compiled again", self.folder)
-        empty(self.folder)
-        return False
+        message = record.getMessage()
+        if DAMAGED in message:
+            logger.warning("%s: a compiled program was damaged, so all are compiled again", self.folder)
+            empty(self.folder)
+            return False
+        if UNWRITTEN in message:
+            if not self.said:
+                logger.warning("%s (%s cannot be written to)", NOT_KEPT, self.folder)
+            self.said = True
+            return False
+        return True
 
 
-def _empty_when_damaged(folder: Path) -> None:
+def _heed_warnings(folder: Path) -> None:
     logging.captureWarnings(True)  # JAX says it by a warning; the other warnings are logged as they are
-    logging.getLogger("py.warnings").addFilter(_EmptyWhenDamaged(folder))
+    logging.getLogger("py.warnings").addFilter(_HeedWarnings(folder))
 
 
 def _processor() -> str:

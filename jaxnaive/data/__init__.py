@@ -8,10 +8,12 @@ Datasets keep the order of their source. Grey values from 0 to 255 stay uint8, a
 labels are int32 and count from 0. Datasets with a name are decoded once, and memory-mapped from then on.
 """
 
+import atexit
 import functools
 import logging
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -267,7 +269,7 @@ def _load_named(
         except ConnectionError as error:
             logger.warning("NO MNIST, using scikit-learn's 8 x 8 digits instead: %s", error)
             return _load_named("digits", data_dir, manual_dir, verify)
-    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or _folder_in_home()).expanduser()
     manual = Path(
         manual_dir or os.environ.get("JAXNAIVE_MANUAL_DIR") or folder / "downloads" / "manual"
     ).expanduser()
@@ -282,6 +284,20 @@ def _load_named(
     except OSError as error:
         logger.warning("the decoded arrays could not be kept for the next time (%s)", error)
     return dataset
+
+
+@functools.cache
+def _folder_in_home() -> Path:
+    """tfds's folder; where there is no home, one that ends with this process."""
+    try:
+        return Path.home() / "tensorflow_datasets"
+    except RuntimeError:
+        logger.warning(
+            "no home folder: datasets are not kept; choose a folder by TFDS_DATA_DIR or --data-dir"
+        )
+        folder = tempfile.TemporaryDirectory(prefix="jaxnaive-")
+        atexit.register(folder.cleanup)
+        return Path(folder.name)
 
 
 def _from_source(name: str, data_dir: Path, manual_dir: Path) -> tuple[dict[str, np.ndarray], Sequence[str]]:

@@ -4,14 +4,22 @@ import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
+from jaxnaive.command import compile_cache
+
 PROGRAM = """
-import logging, os, jax, jax.numpy as jnp
+import logging, os, pathlib, jax, jax.numpy as jnp
 from jaxnaive.command import compile_cache
 logging.basicConfig(format="%(message)s")
 compile_cache.MAX_BYTES = int(os.environ.get("MAX_BYTES", compile_cache.MAX_BYTES))
 compile_cache.use()
+if "SPOIL" in os.environ:  # as on a full disk, where programs cannot be written any more
+    folder = pathlib.Path(jax.config.jax_compilation_cache_dir)
+    folder.rmdir()
+    folder.touch()
+    jax.jit(lambda x: jnp.cos(x) + 1)(0.0)
 hits = []
 jax.monitoring.register_event_listener(lambda name, **_: hits.append(name.endswith("/cache_hits")))
 print(float(jax.jit(lambda x: jnp.sin(x) + 1)(0.0)), sum(hits))
@@ -54,4 +62,19 @@ def test_it_can_be_switched_off(run, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_no_obstacle(run, tmp_path):
     (tmp_path / "jaxnaive").write_text("a file in the way")
-    assert run() == ("1.0 0", "")
+    printed, told = run()
+    assert printed == "1.0 0" and told.count("\n") == 1 and "not kept" in told and "a file in the way" in told
+
+
+def test_programs_that_cannot_be_written_are_said_once(run):
+    printed, told = run(SPOIL="1")
+    assert printed == "1.0 0" and told.count("\n") == 1 and "not kept" in told
+
+
+def test_without_a_home_compiled_programs_are_not_kept_which_is_said(no_home, monkeypatch, caplog):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(jax.config, "jax_compilation_cache_dir", None, raising=False)
+    compile_cache.use()
+    [said] = caplog.messages
+    assert "not kept" in said and "home" in said
+    assert jax.config.jax_compilation_cache_dir is None

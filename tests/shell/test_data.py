@@ -223,6 +223,17 @@ def test_two_processes_at_once_do_no_harm(tmp_path):
     assert [path.name for path in (tmp_path / "jaxnaive").iterdir()] == ["digits"]
 
 
+def test_without_a_home_a_dataset_is_not_kept_which_is_said(no_home, monkeypatch, caplog):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    data._folder_in_home.cache_clear()
+    assert data.load("digits").name == data.load("digits").name == "digits"
+    [said] = caplog.messages
+    assert "no home folder" in said and "TFDS_DATA_DIR" in said
+    folder = data._folder_in_home()
+    assert (folder / "jaxnaive" / "digits").is_dir()  # until the process ends
+    data._folder_in_home.cache_clear()
+
+
 def test_a_folder_that_cannot_be_written_does_not_stop_a_run(tmp_path, caplog):
     (tmp_path / "jaxnaive").write_text("a file in the way")
     assert len(data.load("digits", data_dir=tmp_path).train.labels) == 1442
