@@ -17,7 +17,8 @@ compile_cache.MAX_BYTES = int(os.environ.get("MAX_BYTES", compile_cache.MAX_BYTE
 compile_cache.use()
 if "SPOIL" in os.environ:  # as on a full disk, where programs cannot be written any more
     folder = pathlib.Path(jax.config.jax_compilation_cache_dir)
-    folder.rmdir()
+    jax.jit(lambda x: jnp.tan(x) + 1)(0.0)
+    folder.rename(folder.with_name("away"))
     folder.touch()
     jax.jit(lambda x: jnp.cos(x) + 1)(0.0)
 hits = []
@@ -73,8 +74,11 @@ def test_programs_that_cannot_be_written_are_said_once(run):
 
 def test_without_a_home_compiled_programs_are_not_kept_which_is_said(no_home, monkeypatch, caplog):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(jax.config, "jax_compilation_cache_dir", None, raising=False)
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    monkeypatch.setattr(jax.config, "update", lambda *_: pytest.fail("a setting was changed"))
     compile_cache.use()
+    monkeypatch.undo()
+    jax.config.update("jax_compilation_cache_dir", before)
     [said] = caplog.messages
     assert "not kept" in said and "home" in said
-    assert jax.config.jax_compilation_cache_dir is None

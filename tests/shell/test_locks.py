@@ -84,7 +84,7 @@ def test_a_process_of_another_host_keeps_the_folder_until_someone_removes_its_fi
 def test_a_file_without_a_process_is_not_taken_for_a_free_folder(tmp_path, no_flock, monkeypatch):
     monkeypatch.setattr(locks, "PAUSE", 0)
     (tmp_path / locks.HOLDER).write_text("")
-    with pytest.raises(BlockingIOError, match="names no process; .* remove"), locks.hold(tmp_path):
+    with pytest.raises(BlockingIOError, match=r"names no process; .* remove"), locks.hold(tmp_path):
         pass
 
 
