@@ -196,13 +196,20 @@ def _fail(message: str, status: int) -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """Open what the caller has closed, as by ``2>&-``: another file would get its number and its text."""
+    """Make the standard streams ones that never fail for what is said.
+
+    What the caller has closed, as by ``2>&-``, is opened: another file would get its number and its text.
+    What a terminal cannot show, such as a name in Chinese where all is ASCII, is shown as ``\\u732b``.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (as long as the process)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # and not what a notebook or a test has in its place
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _stderr_handler() -> logging.Handler:

@@ -9,7 +9,10 @@ from typing import Any
 class _StandardError:
     """Standard error as a file that is not there, or is full, or that nobody reads any more, is no error."""
 
-    encoding = "utf-8"
+    @property
+    def encoding(self) -> str:
+        """By which the bar is drawn in blocks, or in ASCII."""
+        return getattr(sys.stderr, "encoding", None) or "ascii"
 
     def write(self, text: str) -> None:
         """Write what can be written."""

@@ -533,3 +533,16 @@ def test_closed_and_full_standard_streams_end_no_run(home, tmp_path, streams):
     assert (tmp_path / "run" / "certificate.json").exists()
     written = b"".join(path.read_bytes() for path in (tmp_path / "run").glob("*.*"))
     assert b"test accuracy" not in written  # what is printed does not get into a file with a stream's number
+
+
+def test_a_terminal_of_ascii_ends_no_run_on_names_in_other_scripts(home, tmp_path):
+    rows = [f"{k % 3}.{k},{('猫', 'été', 'dog')[k % 3]}" for k in range(60)]
+    (tmp_path / "动物.csv").write_text("\n".join(["length,label", *rows]) + "\n", encoding="utf-8")
+    command = [sys.executable, ROOT / MNIST, "--dataset", "动物.csv", "--hidden", "8", "--epochs", "9"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=home | {"PYTHONIOENCODING": "ascii:strict"}, capture_output=True
+    )
+    assert done.returncode == 0, done
+    assert (tmp_path / "runs" / "动物-1" / "certificate.json").exists()
+    assert b"3 classes: dog, \\xe9t\\xe9, \\u732b" in done.stdout
+    assert b"train: 100%|##########|" in done.stderr
