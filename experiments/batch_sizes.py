@@ -74,7 +74,7 @@ class Result(NamedTuple):
 def main(options: Options) -> Result:
     with command.usage():
         check(options)
-        files.make_folder(options.out or command.RUNS)
+        files.check_folder(options.out or command.RUNS)
     options = replace(options, batch_size=tuple(sorted(set(options.batch_size))))
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     about = datasets.describe(dataset, options.dataset)
@@ -91,7 +91,7 @@ def main(options: Options) -> Result:
 def check(options: Options) -> None:
     """Raise ``ValueError`` at the first option with an impossible value."""
     data.check_name(options.dataset, **vars(options.reading))
-    optimizers.check_network(options.hidden, options.optimizer)
+    optimizers.check_comparison(options.hidden, options.optimizer, options.target)
     check_at_least("number of batch sizes", len(set(options.batch_size)), 2)
     for size in options.batch_size:
         check_at_least("batch size", size, 1)

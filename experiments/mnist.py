@@ -104,7 +104,7 @@ def check(options: Options) -> None:
     data.check_name(options.job.dataset, **vars(options.reading))
     data.check_name(options.reading.test)
     job.check(options.job)
-    files.make_folder(options.out or command.RUNS)
+    files.check_folder(options.out or command.RUNS)
 
 
 def show_data(dataset: data.Dataset, planned: Plan) -> None:

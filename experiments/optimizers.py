@@ -69,12 +69,12 @@ class Result(NamedTuple):
 
 def main(options: Options) -> Result:
     with command.usage():
-        check_network(options.hidden, options.optimizer)
+        check_comparison(options.hidden, options.optimizer, options.target)
         check_at_least("epochs", options.epochs, 1)
         check_at_least("batch size", options.batch_size, 1)
         check_at_least("seeds", options.seeds, 2)
         data.check_name(options.dataset, **vars(options.reading))
-        files.make_folder(options.out or command.RUNS)
+        files.check_folder(options.out or command.RUNS)
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     about = datasets.describe(dataset, options.dataset)
     with command.open_run(EXPERIMENT, options, about) as disk_run:
@@ -101,8 +101,10 @@ def main(options: Options) -> Result:
     return Result(choices, rates, epochs, accuracy)
 
 
-def check_network(hidden: tuple[int, ...], names: tuple[str, ...]) -> None:
-    """Raise ``ValueError`` at a layer without units, and at an optimizer that there is not."""
+def check_comparison(hidden: tuple[int, ...], names: tuple[str, ...], target: float) -> None:
+    """Raise ``ValueError`` at a layer without units, an optimizer that there is not, or no accuracy."""
+    if not 0 < target <= 1:
+        raise ValueError(f"target: got {target}, expected more than 0 and at most 1")
     check_at_least("number of optimizers", len(set(names)), 2)
     for name in names:
         job.check(Job(hidden=hidden, optimizer=name))

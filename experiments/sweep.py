@@ -129,8 +129,8 @@ def main(options: Options) -> Grid:
     """Returns the scores."""
     with command.usage():
         check(options)
-        seconds = parse_time(options.budget) if options.budget else None
-        files.make_folder(options.out or command.RUNS)
+        seconds = None if options.budget is None else parse_time(options.budget)
+        files.check_folder(options.out or command.RUNS)
     dataset = datasets.load(options.dataset, vars(options.reading))
     train, test = (dataset.train, dataset.test) if options.test else splits.hold_out(dataset.train)
     with command.usage():

@@ -14,7 +14,7 @@ import jax
 import optax
 from tyro.conf import OmitArgPrefixes
 
-from jaxnaive import batches, command, data, job, layers, losses, statistics, training
+from jaxnaive import batches, command, data, job, layers, losses, optimizers, statistics, training
 from jaxnaive.batches import Examples
 from jaxnaive.command import datasets
 from jaxnaive.command.options import DatasetName, Out, Reading, Resume, Seeds
@@ -54,10 +54,8 @@ class Options:
 def main(options: Options) -> statistics.Summary:
     """Returns mean, deviation and interval of the test accuracy."""
     with command.usage():
-        check_at_least("seeds", options.seeds, 2)
-        check_at_least("epochs", options.epochs, 1)
-        data.check_name(options.dataset, **vars(options.reading))
-        files.make_folder(options.out or command.RUNS)
+        check(options)
+        files.check_folder(options.out or command.RUNS)
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
     with command.usage():
@@ -79,6 +77,16 @@ def main(options: Options) -> statistics.Summary:
     if dataset.source["dataset"] == "mnist" and as_promised and summary.mean < TARGET:
         raise command.MissedError(f"test accuracy: got {summary.mean:.4f}, expected {TARGET} or more")
     return summary
+
+
+def check(options: Options) -> None:
+    """Raise ``ValueError`` at the first option with an impossible value."""
+    data.check_name(options.dataset, **vars(options.reading))
+    shared = {name: getattr(options, name) for name in ("batch_size", "learning_rate", "label_smoothing")}
+    job.check(job.Job(hidden=(options.hidden,), **shared))
+    optimizers.check_not_negative("weight decay", options.weight_decay)
+    check_at_least("epochs", options.epochs, 1)
+    check_at_least("seeds", options.seeds, 2)
 
 
 def make_recipe(options: Options, dataset: data.Dataset) -> training.Recipe:

@@ -249,6 +249,7 @@ def check(job: Job) -> None:
     if job.learning_rate is not None:
         optimizers.check_learning_rate(job.learning_rate)
     losses.smoothed_cross_entropy(job.label_smoothing)
+    optimizers.check_not_negative("stop at loss", job.stop_at_loss)
     check_at_least("epochs", job.epochs, 0)
     check_at_least("batch size", job.batch_size, 1)
     check_at_least("patience", job.patience, 1)

@@ -57,7 +57,7 @@ class Options:
 def main(options: Options) -> Result:
     with command.usage():
         check(options)
-        files.make_folder(options.out or command.RUNS)
+        files.check_folder(options.out or command.RUNS)
     out, examples = prepare(options)
     measure = partial(processes.measure, arrays=out / "arrays", log=out / "processes.jsonl")
     plan = make_plan(available([JAXNAIVE, *options.peers]), options.search, measure, examples // 10)

@@ -189,9 +189,19 @@ def describe(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def _in_one_line(message: str) -> str:
+    """A message with its line breaks and other control characters, as names may have them, escaped."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], message)
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _in_one_line(super().format(record))
+
+
 def _fail(message: str, status: int) -> NoReturn:
     with contextlib.suppress(OSError):  # of standard error that cannot be written to
-        print(f"jaxnaive: {message}", file=sys.stderr)
+        print(f"jaxnaive: {_in_one_line(message)}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -214,5 +224,5 @@ def _open_standard_streams() -> None:
 
 def _stderr_handler() -> logging.Handler:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("jaxnaive: %(message)s"))
+    handler.setFormatter(_OneLine("jaxnaive: %(message)s"))
     return handler

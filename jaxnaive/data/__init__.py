@@ -233,7 +233,7 @@ def check_name(name: str | None, **options: Any) -> None:
             if _is_given(value):
                 raise ValueError(f"{option}: got {value!r} for a dataset with a name, expected none")
         return
-    if Path(name).expanduser().exists():
+    if name and Path(name).expanduser().exists():  # an empty name would be the folder one is in
         return
     hint = did_you_mean(name, _names())
     raise ValueError(f"dataset: got {name!r}, which is neither a name nor a file or folder{hint}")

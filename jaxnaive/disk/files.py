@@ -117,10 +117,19 @@ def make_folder(path: StrPath) -> None:
     Raises:
       OSError: it is a file, or lies below one, or cannot be written to.
     """
+    check_folder(path)
+    Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def check_folder(path: StrPath) -> None:
+    """Raise what :func:`make_folder` would, but make nothing.
+
+    Raises:
+      OSError: it is a file, or lies below one, or cannot be written to.
+    """
     path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(f"{path}: expected a folder, but there is a file in the way") from error
-    if not os.access(path, os.W_OK | os.X_OK):
+    there = next(folder for folder in (path, *path.absolute().parents) if os.path.lexists(folder))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{path}: expected a folder, but there is a file in the way")
+    if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(f"{path}: the folder cannot be written to")

@@ -179,7 +179,7 @@ def load(path: StrPath, model: Any = None) -> Network:
       model: as it was given to :func:`jaxnaive.networks.fitting.fit`, if it was: a file holds no functions.
 
     Raises:
-      RefusedError: there is no run, or it did not come to its end.
+      RefusedError: there is no run or file, or the run did not come to its end.
       TypeError: the model has no ``init`` and ``forward``.
       DamagedError: its parameters are not those that were certified, or saved.
       ValueError: it is of a later format, or its configuration is not that of a job on a dataset.
@@ -187,7 +187,7 @@ def load(path: StrPath, model: Any = None) -> Network:
     """
     path = Path(path).expanduser()
     if path.suffix and not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file or folder")
+        raise runs.RefusedError(f"{path}: there is no such file or folder")
     return _load_file(path, model) if path.is_file() else load_run(path, model)
 
 

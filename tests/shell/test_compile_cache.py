@@ -74,7 +74,7 @@ def test_programs_that_cannot_be_written_are_said_once(run):
 
 def test_without_a_home_compiled_programs_are_not_kept_which_is_said(no_home, monkeypatch, caplog):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    before = jax.config.jax_compilation_cache_dir
+    before = jax.config.jax_compilation_cache_dir  # pyrefly: ignore[missing-attribute]
     jax.config.update("jax_compilation_cache_dir", None)
     monkeypatch.setattr(jax.config, "update", lambda *_: pytest.fail("a setting was changed"))
     compile_cache.use()

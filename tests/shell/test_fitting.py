@@ -100,7 +100,7 @@ def test_what_is_no_network_in_a_file_is_refused(network, tmp_path, monkeypatch)
         networks.load(path)
     with pytest.raises(runs.RefusedError, match="there is no run"):
         networks.load(str(tmp_path / "nothing"))
-    with pytest.raises(FileNotFoundError, match="there is no such file or folder"):
+    with pytest.raises(runs.RefusedError, match="there is no such file or folder"):
         networks.load(str(tmp_path / "nothing.safetensors"))
 
 

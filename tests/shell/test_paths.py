@@ -122,6 +122,7 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
     "disk.files.append": lambda at: files.append(empty_file(at("a")), b"content"),
     "disk.files.remove_leftovers": lambda at: files.remove_leftovers(leftover(at("."))),
     "disk.files.sync": lambda at: files.sync(empty_file(at("a"))),
+    "disk.files.check_folder": lambda at: files.check_folder(at("deep/er")),
     "disk.files.make_folder": lambda at: files.make_folder(at("a/b")),
     "disk.arrays.write": lambda at: arrays.write(at("a"), {"x": IMAGE}, {}),
     "disk.arrays.read": lambda at: arrays.read(stored_arrays(at("a"))),
