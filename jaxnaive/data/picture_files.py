@@ -170,7 +170,7 @@ def errors_named(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from error
     except Image.UnidentifiedImageError as error:
         expected = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise ValueError(f"{name}: not a {expected} picture; save it as PNG or JPEG") from error
+        raise ValueError(f"{name}: not a {expected} picture, or cut off; save it as PNG or JPEG") from error
     except Image.DecompressionBombError as error:
         expected = f"expected at most {MAX_PIXELS:,} pixels"
         raise ValueError(f"{name}: {expected} ({error}); make it smaller") from error
@@ -211,7 +211,7 @@ def _opened(content: bytes) -> Any:
         return Image.open(io.BytesIO(content), formats=formats)
     except Exception:
         # Pillow reads some EXIF here, and may stumble over it: then without.
-        without = content.replace(b"Exif\0", b"exif\0")
+        without = content.replace(b"Exif", b"exif")
         if without == content:
             raise
         return Image.open(io.BytesIO(without), formats=formats)
@@ -402,8 +402,9 @@ def stacked(what: Any, decoded: Decoded, names: Sequence[str], span: range) -> S
         lost_names = some([names[place] for place in lost])
         notes.append(f"{len(lost):,} of {len(span):,} pictures cannot be read and are left out: {lost_names}")
     if firsts := [names[place] for place in span if place in several]:
+        shown = some(firsts)
         notes.append(
-            f"{len(firsts):,} files hold several pictures, of which the first is used: {some(firsts)}"
+            f"{len(firsts):,} of {len(span):,} files hold several pictures; the first is used: {shown}"
         )
     return Stacked(images[span.start : span.start + len(kept)], kept, tuple(notes))
 

@@ -263,7 +263,10 @@ def test_a_large_picture_is_made_smaller(tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"hello", "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture; save it as PNG or JPEG"),
+        (
+            b"hello",
+            "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture, or cut off; save it as PNG or JPEG",
+        ),
         (b"", "not a PNG, JPEG"),
         ("cut", "a damaged picture"),
         ("cut jpeg", "a damaged picture"),

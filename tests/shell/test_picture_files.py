@@ -157,6 +157,19 @@ def test_strange_exif_is_no_reason_to_refuse_a_picture(exif, is_turned):
     np.testing.assert_array_equal(read, np.rot90(expected, -1) if is_turned else expected)
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has none")
+def test_an_avif_with_strange_exif_is_read_and_turned_as_it_says_itself():
+    resolution = struct.pack("<HHI", 0x11A, 5, 1), struct.pack("<Ii", 72, 1)
+    strange = struct.pack("<HHI", 0x11A, 10, 1), struct.pack("<ii", -72, 1)
+    exif = b"Exif\0\0" + directory({0x112: SIX, 0x11A: (5, 1, AFTER)}, resolution[1])
+    plain = encoded(COLOUR, "AVIF", quality=100, exif=exif)
+    odd = plain.replace(resolution[0], strange[0]).replace(resolution[1], strange[1])
+    assert odd != plain
+    read, expected = picture_files.stack([("odd", odd), ("plain", plain)]).images
+    assert read.shape == (4, 5, 3)
+    np.testing.assert_array_equal(read, expected)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_each_orientation_is_that_of_pillow_also_in_a_tiff_which_is_turned_once(orientation):
     exif = Image.Exif()
@@ -182,13 +195,13 @@ def test_of_several_pictures_in_a_file_the_first_is_used_which_is_said(tmp_path,
     assert caplog.messages == [f"{tmp_path / name}: {said}" for name in names]
     stacked = picture_files.stack([*contents, ("alone", encoded(GREY)), ("phone", phone)])
     assert all((image == np.stack([GREY] * 3, axis=-1)).all() for image in stacked.images[:5])
-    expected = "4 files hold several pictures, of which the first is used: GIF, PNG, TIFF, ..."
+    expected = "4 of 6 files hold several pictures; the first is used: GIF, PNG, TIFF, ..."
     assert stacked.notes == (expected,)
     grey = schema.Schema(schema.Scale((5, 4)), schema.Classes(("0", "1")))
     asked = (tmp_path / "GIF").rename(tmp_path / "a.gif")
     caplog.clear()
     unlabelled.encode([asked], grey)
-    expected = f"inputs: 1 files hold several pictures, of which the first is used: {asked}"
+    expected = f"inputs: 1 of 1 files hold several pictures; the first is used: {asked}"
     assert caplog.messages == [expected]
 
 
@@ -345,7 +358,10 @@ def test_a_picture_of_another_kind_a_damaged_a_huge_one_and_a_pipe_are_refused(t
     checked = struct.pack(">I", 13) + huge + struct.pack(">I", zlib.crc32(huge))
     path = tmp_path / "a.png"
     for content, message in (
-        (b"hello", "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture; save it as PNG or JPEG"),
+        (
+            b"hello",
+            "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture, or cut off; save it as PNG or JPEG",
+        ),
         (encoded(COLOUR, "EPS"), "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture"),
         (encoded(np.tile(COLOUR, (4, 4, 1)), "ICO"), "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF"),
         (encoded(COLOUR, "TIFF", compression="tiff_lzw")[:-20], ""),
