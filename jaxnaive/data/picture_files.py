@@ -250,9 +250,10 @@ def _upright(image: Any) -> Any:
         turn.TRANSVERSE, turn.ROTATE_90,
     )  # fmt: skip
     try:
-        return image.transpose(turns[range(2, 9).index(image.getexif().get(ExifTags.Base.Orientation))])
-    except Exception:
+        number = range(2, 9).index(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # it raises whatever strange EXIF leads it to
         return image
+    return image.transpose(turns[number])
 
 
 def _pixels(image: Any, size: tuple[int, int] | None = None) -> np.ndarray:

@@ -98,7 +98,7 @@ def refusal(error, function, *args):
 
 
 AVIF = pytest.param(
-    "AVIF", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has none")
+    "AVIF", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 )
 
 
@@ -157,7 +157,7 @@ def test_strange_exif_is_no_reason_to_refuse_a_picture(exif, is_turned):
     np.testing.assert_array_equal(read, np.rot90(expected, -1) if is_turned else expected)
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has none")
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 def test_an_avif_with_strange_exif_is_read_and_turned_as_it_says_itself():
     resolution = struct.pack("<HHI", 0x11A, 5, 1), struct.pack("<Ii", 72, 1)
     strange = struct.pack("<HHI", 0x11A, 10, 1), struct.pack("<ii", -72, 1)
