@@ -28,7 +28,8 @@ class Options:
     """Say which digits are in pictures, and save what the network saw of each."""
 
     images: Positional[tuple[Path, ...]]
-    """PNG or JPEG files with a digit each, dark on light or light on dark, of any size"""
+    """pictures (PNG, JPEG, GIF, WEBP, TIFF, ...) of a digit each, dark on light or light on dark, of any
+    size"""
     run: Path | None = None
     """folder of a finished run on images of MNIST's size, or a file that Network.save wrote; default: the
     last such run in runs"""

@@ -106,11 +106,9 @@ def read(path: Path, size: tuple[int, int] | None = None) -> Raw:
         places = {name: place for place, name in enumerate(names)}
         # As they come, since to go back in a compressed archive is to unpack it from its beginning.
         coming = ((places[name], file) for name, file in content.pictures.items() if name in places)
-        images, bad = decode_all(path, coming, len(names), size)
+        decoded = decode_all(path, coming, len(names), size)
     count = sum(map(len, layout.train.values()))
-    train, test = (
-        stacked(path, images, names, bad, span) for span in (range(count), range(count, len(names)))
-    )
+    train, test = (stacked(path, decoded, names, span) for span in (range(count), range(count, len(names))))
     of = np.array(labels)
     notes = (*content.notes, *layout.notes, *train.notes, *test.notes)
     test_set = Raw(test.images, of[test.kept]) if layout.test else None

@@ -97,6 +97,8 @@ def _of_rows(rows: list[dict[str, Any]]) -> Any:
 def _of_files(paths: list[Path], schema: Schema) -> Any:
     if len(paths) == 1 and not picture_files.is_picture_file(paths[0]):
         return _of_table(tables.read(paths[0]).table, schema)
+    for path in paths:
+        picture_files.check_is_no_pipe(path)
     return _of_pictures([(str(path), path.read_bytes()) for path in paths], schema)
 
 
@@ -117,6 +119,8 @@ def _of_pictures(contents: Sequence[tuple[str, bytes]], schema: Schema) -> np.nd
     stacked = picture_files.stack(contents, size)
     if len(stacked.kept) < len(contents):
         raise ValueError(stacked.notes[0])
+    for note in stacked.notes:
+        logger.warning("inputs: %s", note)
     return _in_colours_of(stacked.images, schema)
 
 

@@ -13,6 +13,7 @@ Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning app
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
@@ -23,6 +24,8 @@ SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
 MIDDLE = 14  # the pixel, of 0 to 27, that each MNIST image has its centre of mass in
 MAX_SIDE = 400  # pixels of a picture's longer side: a larger picture is reduced, which averages noise away
 MAX_STROKE = 1 / 4  # of the shorter side: what is narrower may be ink; what is wider is paper or a shadow
+MAX_INKED = 3 / 4  # of a picture: if more of it is visible, that is the paper too
+MAX_DARK = 0.05  # of what is visible: with more that is dark it does not disappear on white
 MIN_CONTRAST = 0.1  # of ink to paper; 1 is black on white
 MIN_INK_TO_GRAIN = 1.5  # times as far from the paper as the paper's own grain
 MIN_INK = 0.1  # of full ink: what is fainter is an edge's blur, and would make the digit's box too large
@@ -38,10 +41,13 @@ def has_size_of_mnist(image_shape: Sequence[int]) -> bool:
 
 
 def read(path: StrPath) -> Float32[np.ndarray, "height width"]:
-    """The grey values of a picture, 0 black to 1 white: upright, on white, at most 400 pixels long.
+    """The grey values of a picture, 0 black to 1 white: upright, at most 400 pixels long.
+
+    What is transparent is white, or black if the ink is light. Of several pictures in a file the first is
+    read, which is said.
 
     Args:
-      path: a PNG or JPEG file.
+      path: a file of a format in :data:`jaxnaive.data.picture_files.FORMATS`, whatever its suffix.
 
     Raises:
       ValueError: it is another kind of file, or damaged, or has more than 50 million pixels.
@@ -51,15 +57,17 @@ def read(path: StrPath) -> Float32[np.ndarray, "height width"]:
 
     from jaxnaive.data import picture_files
 
-    image = picture_files.open_picture(Path(path), ("PNG", "JPEG"), MAX_SIDE)
-    scale = min(1, MAX_SIDE / max(image.size))
-    size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
-    if image.mode.startswith("I"):  # 16 bits, which convert("L") would cut off
-        image = Image.fromarray(np.asarray(image).astype(np.float32) / 257)
-    elif image.has_transparency_data:
-        image = picture_files.on_white(image.convert("RGBA").resize(size, Image.Resampling.BOX))
-    grey = image.convert("F" if image.mode == "F" else "L").resize(size, Image.Resampling.BOX)
-    return np.asarray(grey, np.float32) / 255
+    image = picture_files.open_picture(Path(path), MAX_SIDE)
+    with picture_files.errors_named(str(path)):
+        scale = min(1, MAX_SIDE / max(image.size))
+        size = (max(1, round(scale * image.width)), max(1, round(scale * image.height)))
+        if image.mode.startswith("I"):
+            image = Image.fromarray(picture_files.sixteen_bits(image) / 257)
+        elif image.has_transparency_data:
+            image = image.convert("RGBA").resize(size, Image.Resampling.BOX)
+            image = picture_files.on_background(image, "black" if _is_light_ink(image) else "white")
+        grey = image.convert("F" if image.mode == "F" else "L").resize(size, Image.Resampling.BOX)
+        return np.asarray(grey, np.float32) / 255
 
 
 def find_ink(grey: Float[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
@@ -97,6 +105,12 @@ def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 2
     scale = max(len(np.trim_zeros(rows)), len(np.trim_zeros(columns))) / BOX
     down, across = _to_pixels(rows, scale), _to_pixels(columns, scale)
     return np.floor(255 * (down @ ink @ across.T) + 0.5).astype(np.uint8)
+
+
+def _is_light_ink(image: Any) -> bool:
+    """Whether all that is visible of a ``PIL.Image`` in mode RGBA is light, and nothing but ink."""
+    grey, alpha = np.moveaxis(np.asarray(image.convert("LA")) / 255, -1, 0)
+    return bool(0 < alpha.mean() < MAX_INKED and np.average(grey < 0.5, weights=alpha) < MAX_DARK)
 
 
 def _stroke_values(grey: np.ndarray) -> np.ndarray:

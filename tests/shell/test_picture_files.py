@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps, features
 
-from jaxnaive.data import picture_files, picture_folders, sources
+from jaxnaive.data import picture_files, picture_folders, schema, sources, unlabelled
 from jaxnaive.networks import handwriting
 
 GREY = np.random.default_rng(0).integers(0, 256, (5, 4), np.uint8)
@@ -61,6 +61,23 @@ def tarred(path, members, mode: Any = "w"):
     return path
 
 
+def directory(tags, extra=b"", order="<"):
+    """A TIFF's header and only directory, as EXIF has it too: tags by number, each (kind, count, bytes)."""
+    entries = [
+        struct.pack(f"{order}HHI", tag, kind, count) + value.ljust(4, b"\0")
+        for tag, (kind, count, value) in sorted(tags.items())
+    ]
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    return start + b"".join(entries) + bytes(4) + extra
+
+
+def tiff(width, height, content, bits=8, zero=1, more=()):
+    """A TIFF of grey values, in one strip unless there are more tags that say otherwise."""
+    numbers = {256: width, 257: height, 258: bits, 259: 1, 262: zero, 277: 1, 278: height, 279: len(content)}
+    numbers |= {273: 14 + 12 * len({*numbers, 273, *dict(more)})} | dict(more)
+    return directory({tag: (4, 1, struct.pack("<I", value)) for tag, value in numbers.items()}, content)
+
+
 TWO = {"cats/1.png": flat(1), "cats/2.png": flat(2), "dogs/3.png": flat(3)}
 
 
@@ -80,17 +97,23 @@ def refusal(error, function, *args):
 # --- one picture ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "PPM", "WEBP"])
+AVIF = pytest.param(
+    "AVIF", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF", AVIF])
 def test_a_grey_picture_is_its_pixels(tmp_path, kind):
     path = tmp_path / "picture"
-    path.write_bytes(encoded(GREY, kind, **({"lossless": True} if kind == "WEBP" else {})))
+    exact = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}}.get(kind, {})
+    path.write_bytes(encoded(GREY, kind, **exact))
     read = picture_files.load_picture(path)
     assert read.dtype == np.uint8
     # WEBP knows no grey: it gives three equal channels
     np.testing.assert_array_equal(read, np.stack([GREY] * 3, axis=-1) if kind == "WEBP" else GREY)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "PPM", "WEBP", "TIFF"])
 def test_a_picture_in_colour_is_its_pixels(tmp_path, kind):
     path = tmp_path / "picture"
     path.write_bytes(encoded(COLOUR, kind, **({"lossless": True} if kind == "WEBP" else {})))
@@ -103,6 +126,97 @@ def test_a_jpeg_is_nearly_its_pixels_and_stands_upright(tmp_path):
     turned[0x0112] = 6  # to be turned by a quarter to the right
     (tmp_path / "a.jpg").write_bytes(encoded(np.rot90(ramp).copy(), "JPEG", exif=turned, quality=95))
     assert abs(picture_files.load_picture(tmp_path / "a.jpg").astype(int) - ramp).max() < 10
+
+
+SIX = (3, 1, struct.pack("<H", 6))  # an orientation: to be turned by a quarter to the right
+AFTER = struct.pack("<I", 8 + 2 + 2 * 12 + 4)  # the place after a directory of two tags
+EMPTY = (2, 1, b"\0")  # a text
+
+
+@pytest.mark.parametrize(
+    ("exif", "is_turned"),
+    [
+        (directory({0x112: SIX}), True),
+        (directory({0x112: (3, 1, struct.pack(">H", 6))}, order=">"), True),
+        (directory({0x112: SIX, 0x11A: (10, 1, AFTER)}, struct.pack("<ii", -72, 1)), True),
+        (directory({0x112: SIX, 0x11A: (12, 1, AFTER)}, struct.pack("<d", float("nan"))), True),
+        (directory({0x112: SIX, 0x100: (9, 1, struct.pack("<i", -5))}), True),
+        (directory({0x112: SIX, 0x11A: EMPTY, 0x128: SIX}), False),  # Pillow's reader of JPEG raises an error
+        (directory({0x112: (2, 2, b"6")}), False),
+        (directory({0x112: (3, 1, struct.pack("<H", 200))}), False),
+        (directory({0x112: (12, 1, struct.pack("<I", 2**31))}), False),
+        (directory({0x112: SIX})[:12], False),
+        (b"II*\0\xff\xff\xff\x7f", False),
+        (bytes(range(60)), False),
+    ],
+)
+def test_strange_exif_is_no_reason_to_refuse_a_picture(exif, is_turned):
+    jpeg = encoded(COLOUR, "JPEG", exif=b"Exif\0\0" + exif)
+    expected = np.asarray(Image.open(io.BytesIO(encoded(COLOUR, "JPEG"))))
+    (read,) = picture_files.stack([("a", jpeg)]).images
+    np.testing.assert_array_equal(read, np.rot90(expected, -1) if is_turned else expected)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_an_avif_with_strange_exif_is_read_and_turned_as_it_says_itself():
+    resolution = struct.pack("<HHI", 0x11A, 5, 1), struct.pack("<Ii", 72, 1)
+    strange = struct.pack("<HHI", 0x11A, 10, 1), struct.pack("<ii", -72, 1)
+    exif = b"Exif\0\0" + directory({0x112: SIX, 0x11A: (5, 1, AFTER)}, resolution[1])
+    plain = encoded(COLOUR, "AVIF", quality=100, exif=exif)
+    odd = plain.replace(resolution[0], strange[0]).replace(resolution[1], strange[1])
+    assert odd != plain
+    read, expected = picture_files.stack([("odd", odd), ("plain", plain)]).images
+    assert read.shape == (4, 5, 3)
+    np.testing.assert_array_equal(read, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_each_orientation_is_that_of_pillow_also_in_a_tiff_which_is_turned_once(orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded(COLOUR, "PNG", exif=exif)))))
+    for kind in ("PNG", "TIFF"):
+        (read,) = picture_files.stack([("a", encoded(COLOUR, kind, exif=exif))]).images
+        np.testing.assert_array_equal(read, expected)
+
+
+def test_of_several_pictures_in_a_file_the_first_is_used_which_is_said(tmp_path, caplog):
+    other = Image.fromarray(255 - GREY)
+    contents = [
+        (kind, encoded(GREY, kind, save_all=True, append_images=[other], **more))
+        for kind, more in (("GIF", {}), ("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}))
+    ]
+    phone = encoded(COLOUR, "MPO", save_all=True, append_images=[Image.fromarray(COLOUR)])
+    for name, content in (*contents, ("alone", encoded(GREY)), ("phone", phone)):
+        (tmp_path / name).write_bytes(content)
+        picture_files.open_picture(tmp_path / name)
+    names = [name for name, _ in contents]
+    said = "got several pictures in one file; the first is used"
+    assert caplog.messages == [f"{tmp_path / name}: {said}" for name in names]
+    stacked = picture_files.stack([*contents, ("alone", encoded(GREY)), ("phone", phone)])
+    assert all((image == np.stack([GREY] * 3, axis=-1)).all() for image in stacked.images[:5])
+    expected = "4 of 6 files hold several pictures; the first is used: GIF, PNG, TIFF, ..."
+    assert stacked.notes == (expected,)
+    grey = schema.Schema(schema.Scale((5, 4)), schema.Classes(("0", "1")))
+    asked = (tmp_path / "GIF").rename(tmp_path / "a.gif")
+    caplog.clear()
+    unlabelled.encode([asked], grey)
+    expected = f"inputs: 1 of 1 files hold several pictures; the first is used: {asked}"
+    assert caplog.messages == [expected]
+
+
+def test_white_of_which_nothing_is_left_on_white_is_refused():
+    ink = np.dstack([np.full_like(GREY, 255), np.where(GREY > 100, 255, 0).astype(np.uint8)])
+    message = refusal(ValueError, picture_files.stack, [("a", encoded(Image.fromarray(ink)))])
+    assert message.endswith(
+        "a: got white on transparency, of which nothing is left on white; save it on black"
+    )
+    ink[0, 0] = 254, 255
+    assert picture_files.stack([("a", encoded(Image.fromarray(ink)))]).images.min() == 254
+    for alpha in (0, 255):  # what is blank for another reason is a picture
+        blank = np.full((5, 4, 2), 255, np.uint8)
+        blank[..., 1] = alpha
+        assert picture_files.stack([("a", encoded(Image.fromarray(blank)))]).images.min() == 255
 
 
 def test_what_is_transparent_is_white_and_a_palette_of_greys_is_grey():
@@ -148,14 +262,110 @@ def test_sixteen_bits_are_kept_unless_another_picture_has_eight(tmp_path):
     assert small.tolist() == [[[60_000] * 2] * 2] and small.dtype == np.uint16
 
 
+def test_what_is_transparent_in_sixteen_bits_is_white():
+    deep = np.array([[500, 501]], np.uint16)
+    assert picture_files.stack([("a", encoded(deep, transparency=500))]).images.tolist() == [[[65535, 501]]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded(GREY / np.float32(255), "TIFF"),
+        encoded(GREY.astype(np.int32), "TIFF"),
+        encoded(Image.fromarray(COLOUR).convert("LAB"), "TIFF"),
+        tiff(2, 2, bytes(8), bits=16, zero=0),  # 0 is white, which Pillow passes over
+        tiff(2, 2, bytes(6), bits=12),  # of 4095, which Pillow passes over
+        b"Pf 1 1 -1\n\0\0\0\0",
+    ],
+    ids=["float", "32 bits", "lab", "white is 0", "12 bits", "pfm"],
+)
+def test_numbers_of_no_known_range_are_refused(content):
+    message = refusal(ValueError, picture_files.stack, [("a", content)])
+    assert "expected grey values or colours of a known range; save it as PNG" in message
+
+
+def test_kinds_of_tiff_that_are_read():
+    flat = np.full((2, 2), 16, np.uint8)
+    for content, expected in (
+        (tiff(2, 2, flat.tobytes()), flat),
+        (tiff(2, 2, flat.tobytes(), zero=0), 255 - flat),
+        (tiff(2, 2, (flat * np.uint16(257)).tobytes(), bits=16), flat * np.uint16(257)),
+        (encoded(flat > 9, "TIFF", compression="group4"), np.full_like(flat, 255)),
+        (encoded(Image.fromarray(COLOUR).convert("CMYK"), "TIFF"), COLOUR),
+        (encoded(COLOUR, "TIFF", compression="tiff_lzw"), COLOUR),
+        (encoded(Image.fromarray(np.dstack([GREY, GREY])), "TIFF"), 255 - GREY / 255 * (255.0 - GREY)),
+    ):
+        np.testing.assert_allclose(picture_files.stack([("a", content)]).images[0], expected, atol=1)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"mif1"])
+def test_heic_is_named(tmp_path, brand):
+    content = b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(100)
+    files = TWO | {f"{kind}/{number}.heic": content for kind in ("cats", "dogs") for number in range(2)}
+    message = refusal(ValueError, picture_folders.read, laid_out(tmp_path, files))
+    assert "got 4 of 7 pictures that cannot be read" in message
+    assert message.endswith("cats/0.heic: a HEIC picture, which cannot be read here; save it as JPEG or PNG")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), struct.error("short"), SyntaxError("broken"), OSError(5, "no\nmore"), RecursionError(),
+     AssertionError(), KeyError(7), OverflowError("large"), EOFError()],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_whatever_a_decoder_raises_the_other_pictures_are_read(tmp_path, monkeypatch, error):
+    load, whole = ImageFile.ImageFile.load, encoded(GREY)
+
+    def fail(image):
+        if image.size == (1, 1):
+            raise error
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    (tmp_path / "bad.png").write_bytes(encoded([[np.uint8(1)]]))
+    for function in (handwriting.read, picture_files.load_picture):
+        message = refusal(ValueError, function, tmp_path / "bad.png")
+        assert message.startswith(f"{tmp_path}/bad.png: ") and not message.endswith(("()", ": "))
+    stacked = picture_files.stack([("a", whole), ("bad", encoded([[np.uint8(1)]])), ("c", whole)])
+    assert stacked.kept.tolist() == [0, 2]
+
+
+def test_of_a_huge_jpeg_that_is_resized_only_what_is_decoded_is_counted(monkeypatch):
+    monkeypatch.setattr(picture_files, "MAX_PIXELS", 10_000)
+    ramp = np.add.outer(np.arange(400) / 4, np.arange(400) / 4).astype(np.uint8)
+    huge, progressive = encoded(ramp, "JPEG"), encoded(ramp, "JPEG", progressive=True)
+    (small,) = picture_files.stack([("a", huge)], (10, 20)).images
+    assert abs(small - ramp.reshape(10, 40, 20, 20).mean(axis=(1, 3))).max() < 3
+    # The parts of a progressive one are kept until the last has come.
+    for content, size in ((huge, None), (progressive, (10, 20)), (encoded(ramp), (10, 20))):
+        message = refusal(ValueError, picture_files.stack, [("a", content)], size)
+        assert "got 400 x 400 pixels, expected at most 10,000 in all; make it smaller" in message
+
+
+def test_a_small_tiff_of_huge_tiles_is_refused():
+    packed = zlib.compress(bytes(10**6))
+    for side, is_trap in ((1000, False), (8000, True)):
+        tags = {259: 8, 322: side, 323: side, 324: 14 + 12 * 13, 325: len(packed)}
+        content = [("a", tiff(16, 16, packed, more=tags.items()))]
+        if is_trap:
+            assert "got 8,000 x 8,000 pixels" in refusal(ValueError, picture_files.stack, content)
+        else:
+            assert picture_files.stack(content).images.shape == (1, 16, 16)
+
+
 def test_a_picture_of_another_kind_a_damaged_a_huge_one_and_a_pipe_are_refused(tmp_path):
     huge = b"IHDR" + struct.pack(">IIBBBBB", 8000, 7000, 8, 0, 0, 0, 0)
     checked = struct.pack(">I", 13) + huge + struct.pack(">I", zlib.crc32(huge))
     path = tmp_path / "a.png"
     for content, message in (
-        (b"hello", "not a PNG, JPEG, BMP, GIF, WEBP or PPM picture"),
-        (encoded(GREY, "TIFF"), "not a PNG, JPEG, BMP, GIF, WEBP or PPM picture"),
-        (b"Pf 1 1 -1\n\0\0\0\0", "not a PNG, JPEG, BMP, GIF, WEBP or PPM picture"),
+        (
+            b"hello",
+            "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture, or cut off; save it as PNG or JPEG",
+        ),
+        (encoded(COLOUR, "EPS"), "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF picture"),
+        (encoded(np.tile(COLOUR, (4, 4, 1)), "ICO"), "not a PNG, JPEG, BMP, GIF, WEBP, PPM, TIFF or AVIF"),
+        (encoded(COLOUR, "TIFF", compression="tiff_lzw")[:-20], ""),
+        (encoded(np.tile(COLOUR, (50, 50, 1)), "JPEG")[:9000], "a damaged picture (image file is truncated"),
         (encoded(GREY)[:60], "a damaged picture ("),
         (
             b"\x89PNG\r\n\x1a\n" + checked + b"\0\0\0\0IDAT",
@@ -373,8 +583,8 @@ def test_damaged_pictures_of_both_sets_are_left_out(tmp_path):
             "got test pictures of classes without training pictures, c; expected the same folders in both",
         ),
         (
-            ["a.csv", "b.tif"],
-            "holds no pictures but .csv, .tif, expected CLASS/*.png, or train/CLASS/*.png and",
+            ["a.csv", "b.svg"],
+            "holds no pictures but .csv, .svg, expected CLASS/*.png, or train/CLASS/*.png and",
         ),
         ([".hidden.png"], "holds no pictures, expected CLASS/*.png"),
     ],
@@ -605,10 +815,22 @@ def test_what_is_not_there_and_what_may_not_be_read(tmp_path):
 
 
 def test_a_picture_is_known_by_its_suffix():
-    pictures = ("a.png", "b/c.JPG", "a.jpeg", "a.bmp", "a.gif", "a.webp", "a.pgm", "a.ppm")
+    pictures = (
+        "a.png",
+        "b/c.JPG",
+        "a.jpeg",
+        "a.bmp",
+        "a.gif",
+        "a.webp",
+        "a.pgm",
+        "a.ppm",
+        "a.tif",
+        "a.avif",
+        "a.HEIC",
+    )
     assert all(picture_files.is_picture_file(Path(name)) for name in pictures)
     assert not any(
-        picture_files.is_picture_file(Path(name)) for name in ("a", "png", "a.csv", "._a.png", "a.tif")
+        picture_files.is_picture_file(Path(name)) for name in ("a", "png", "a.csv", "._a.png", "a.svg")
     )
 
 
