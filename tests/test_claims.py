@@ -20,7 +20,7 @@ PAGES = {page: (claims.ROOT / page).read_text() for page in claims.PAGES}
 STORED = claims.read()
 PROCESSES = claims.ROOT / "tests" / "processes"
 FAULTS = re.findall(r"^\| \d+ \| [ABC] \|", (PROCESSES / "faults.md").read_text(), re.MULTILINE)
-[KILLS] = re.findall(r"kills=(\d+)\)", (PROCESSES / "test_faults.py").read_text())
+[KILLS] = re.findall(r"kills=(\d+), within=0.25\)", (PROCESSES / "test_faults.py").read_text())
 PYTHON = re.escape(PROJECT["requires-python"].removeprefix(">="))
 IDEAS, BUGS = (len([row for row in ROWS if row[0] == letter]) for letter in "SB")
 LINES = r"^\|\**(?:`\w+`[,、]? ?)+\**\|\d+\|"

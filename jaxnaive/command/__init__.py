@@ -219,7 +219,8 @@ def _open_standard_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  (as long as the process)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # and not what a notebook or a test has in its place
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # of one that has become a pipe since it was opened
+                stream.reconfigure(errors="backslashreplace")
 
 
 def _stderr_handler() -> logging.Handler:

@@ -178,11 +178,64 @@ def test_kills_destroy_the_run_of_a_naive_writer(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_fifty_kills_at_random_moments_change_nothing(server, straight, tmp_path):
+def test_a_hundred_kills_at_random_moments_change_nothing(server, straight, tmp_path):
     epochs = 10_000
-    code, err = kill_until_done(server, tmp_path, epochs, seed=1, kills=50)
+    code, err = kill_until_done(server, tmp_path, epochs, seed=1, kills=100, within=0.25)
     assert code == 0, err
     assert result(tmp_path, epochs) == straight(epochs)
+
+
+def files_of(folder):
+    """The content of all files that have a name to stay, but for what says when it was made."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix in (".safetensors", ".json"))
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if not path.name.startswith(".") and path.name != "timings.json"
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("doing", ["sweep", "export", "report", "data"])
+def test_fifty_kills_of_what_else_writes_lose_nothing(server, complete, tmp_path, doing):
+    """At every moment each file is that of an undisturbed process, or not there; and the next one ends well."""
+    sweep = (*SMALL[:2], "--hidden", 4, 8, "--batch-size", 100, 200, "--epochs", 2, "--seeds", 4)
+    starts = {
+        "sweep": lambda folder, again: server.start(SWEEP, *sweep, "--out", folder, *["--resume"] * again),
+        "export": lambda folder, _: server.start(
+            "experiments/export.py", complete, "--to", "safetensors", "--out", folder / "network.safetensors"
+        ),
+        "report": lambda folder, _: server.start(
+            "experiments/report.py", complete, "--out", folder / "report.html"
+        ),
+        "data": lambda folder, _: server.start("tests/processes/prepare_digits.py", folder),
+    }
+    start, moments, number = starts[doing], random.Random(2), 0
+    began = time.perf_counter()
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    code, said, err = finish(start(undisturbed, False))
+    assert code == 0, err
+    takes, expected = time.perf_counter() - began, files_of(undisturbed)
+    assert expected or doing in ("report", "data")
+    for _ in range(50):
+        folder = tmp_path / str(number)
+        folder.mkdir(exist_ok=True)
+        process = start(folder, (folder / "config.json").exists())
+        time.sleep(moments.uniform(0, takes))
+        process.kill()
+        code, _, err = finish(process)
+        assert code in (0, -signal.SIGKILL), err
+        found = files_of(folder)
+        assert found == {name: expected.get(name) for name in found}
+        pages = list(folder.glob("*.html"))
+        assert all(page.read_text().rstrip().endswith("</html>") for page in pages)
+        number += code == 0  # the next one begins anew
+    code, again, err = finish(start(folder, (folder / "config.json").exists()))
+    assert code == 0, err
+    assert files_of(folder) == expected
+    assert again.split()[-1:] == said.split()[-1:] or doing != "data"
+    assert doing == "report" or number < 45
 
 
 def die_at_every_call(server, folder, writer):
