@@ -1,12 +1,16 @@
 """The main job as a user runs it: rows S48, S94 and S96 of the notes, and every wrong option."""
 
+import gc
 import hashlib
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -538,3 +542,48 @@ def test_a_picture_that_cannot_be_drawn_does_not_end_the_run(call, tmp_path, mon
     assert (run / "curves.png").exists() and not (run / "predictions.png").exists()
     again = call("mnist.py", "--resume", "--out", run)
     assert again.code == 0 and "already complete" in again.out and (run / "predictions.png").exists()
+
+
+@pytest.mark.slow
+def test_two_hundred_runs_in_one_place_leave_nothing_but_runs(call, at_home, tmp_path, monkeypatch):
+    work, temporary = tmp_path / "work", tmp_path / "temporary"
+    for folder in (work, temporary):
+        folder.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    draw, seen = {name: getattr(plots, name) for name in ("curves", "predictions")}, {}
+    for number in range(1, 201):
+        for name, function in draw.items():  # most of a run's time
+            monkeypatch.setattr(plots, name, function if number % 20 == 1 else lambda *_: None)
+        tiny = ("--hidden", 16, "--learning-rate", 0.1, "--epochs", 5)
+        done = call("mnist.py", "--dataset", "digits", *tiny, "--seed", number)
+        assert done.code == 0, done.err
+        if number in (41, 200):
+            jax.clear_caches()  # compiled programs, which JAX keeps
+            gc.collect()
+            seen[number] = (
+                resident_bytes(),
+                len(list(Path("/proc/self/fd").iterdir())),
+                threading.active_count(),
+            )
+    (before, *open_before), (after, *open_after) = seen.values()
+    assert open_after == open_before
+    assert after - before < 50e6  # some 0.3 MB a run
+    assert not list(temporary.iterdir())
+    assert [path.name for path in work.iterdir()] == ["runs"]
+    names = {f"digits-{number}" for number in range(1, 201)}
+    assert {path.name for path in (work / "runs").iterdir()} == names
+    for number in range(2, 201):
+        left = {path.name for path in (work / "runs" / f"digits-{number}").iterdir()}
+        assert left <= {path.name for path in (work / "runs" / "digits-1").iterdir()}
+
+
+def open_files():
+    """What this process has open, but for the fonts, of which matplotlib keeps up to 64."""
+    paths = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists()]  # noqa: PTH115
+    return sorted(path for path in paths if not path.endswith((".ttf", ".ttc", ".otf")))
+
+
+def resident_bytes():
+    """Of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -187,7 +187,9 @@ def test_a_hundred_kills_at_random_moments_change_nothing(server, straight, tmp_
 
 def files_of(folder):
     """The content of all files that have a name to stay, but for what says when it was made."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix in (".safetensors", ".json"))
+    paths = (
+        path for path in folder.rglob("*") if path.is_file() and path.suffix in (".safetensors", ".json")
+    )
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in paths
@@ -198,7 +200,7 @@ def files_of(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("doing", ["sweep", "export", "report", "data"])
 def test_fifty_kills_of_what_else_writes_lose_nothing(server, complete, tmp_path, doing):
-    """At every moment each file is that of an undisturbed process, or not there; and the next one ends well."""
+    """Each file is always that of an undisturbed process, or not there; and the next process ends well."""
     sweep = (*SMALL[:2], "--hidden", 4, 8, "--batch-size", 100, 200, "--epochs", 2, "--seeds", 4)
     starts = {
         "sweep": lambda folder, again: server.start(SWEEP, *sweep, "--out", folder, *["--resume"] * again),
