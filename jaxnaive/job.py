@@ -197,7 +197,7 @@ def find_optimizer(name: str) -> Callable[..., Any]:
         make = getattr(optax, name.removeprefix("optax."))
         optimizer = make(lambda count: 0.1)
         with jax.ensure_compile_time_eval():
-            params = jnp.ones(1)
+            params = jnp.ones(1, jnp.float32)
             updates, _ = optimizer.update(params, optimizer.init(params), params)
             if not updates[0] < 0:
                 raise ValueError("a positive gradient should make the parameter smaller")
