@@ -161,11 +161,12 @@ def test_an_impossible_entry_is_refused_by_name(as_a_user, name, value, message)
 
 
 def test_a_job_in_the_types_of_other_libraries_is_settled_and_stored_in_python_s(as_a_user):
-    given: Any = Job(
-        dataset=Path("mine.csv"), hidden=[np.int64(16), 12], optimizer="sgd", learning_rate=jnp.float32(0.5),
-        schedule="linear", label_smoothing=np.float32(0.25), epochs=np.int64(2), batch_size=np.uint8(10),
-        seed=np.int32(3), class_weights=np.bool_(True),
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        "dataset": Path("mine.csv"), "hidden": [np.int64(16), 12], "optimizer": "sgd", "schedule": "linear",
+        "learning_rate": jnp.float32(0.5), "label_smoothing": np.float32(0.25), "epochs": np.int64(2),
+        "batch_size": np.uint8(10), "seed": np.int32(3), "class_weights": np.bool_(True),
+    }  # fmt: skip
+    given = Job(**values)
     expected = Job("mine.csv", (16, 12), "sgd", 0.5, "linear", 0.25, "float32", 2, 10, 3, class_weights=True)
     job.check(given)
     settled = job.settle(given, "mine.csv", 50)

@@ -1,6 +1,6 @@
 """Train on four virtual devices, here and in a process that multiprocessing spawns, and say what came out.
 
-XLA_FLAGS=--xla_force_host_platform_device_count=4 python tests/processes/spawned.py
+XLA_FLAGS=--xla_force_host_platform_device_count=4 PYTHONPATH=tests python tests/processes/spawned.py
 """
 
 import json
@@ -8,7 +8,7 @@ import multiprocessing
 
 import jax
 import optax
-from eight_devices import difference, recipe_with, toy
+from processes.eight_devices import difference, recipe_with, toy
 
 from jaxnaive import parallel, training
 

@@ -58,7 +58,8 @@ def test_any_number_of_devices_gives_the_parameters_and_losses_of_one(eight):
 
 
 def test_a_spawned_process_with_four_devices_trains_to_the_same_parameters(environment):
-    flags = {"XLA_FLAGS": f"{EIGHT_DEVICES[:-1]}4 {COMPILE_FAST}", "JAX_PLATFORMS": "cpu"}
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    flags = {"XLA_FLAGS": f"{EIGHT_DEVICES[:-1]}4 {COMPILE_FAST}", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
     result = subprocess.run(
         [sys.executable, ROOT / "tests" / "processes" / "spawned.py"], env=environment | flags,
         capture_output=True, text=True, check=True,
