@@ -10,7 +10,7 @@ it is where those live. In reading order:
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
 - what is kept to judge by, and numbers in the place of classes: ``splits``, ``regression``;
 - what a trained network does to the space that its inputs are in: ``manifold``;
-- what makes it faster, and what to train as plain data: ``products``, ``job``;
+- what makes it faster, and what to train as plain data: ``products``, ``job``, ``plain``;
 - what a slope promises, and ways downhill: ``descent``;
 - the notes' program, and the losses that others published: ``published``;
 - many runs as one program: ``ensembles``, ``statistics``, ``grids``, ``verdicts``, ``parallel``;
@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         pages,
         parallel,
         pictures,
+        plain,
         products,
         published,
         regression,

@@ -56,7 +56,7 @@ def epoch_order(
     Each example gets one of 2**32 random numbers, and the examples are sorted by it. Two with the same one
     keep their order. ``jax.random.permutation`` sorts again to avoid that, which costs 3 % of an epoch.
     """
-    bits = jax.random.bits(jax.random.fold_in(key, epoch), (shards, examples // shards))
+    bits = jax.random.bits(jax.random.fold_in(key, epoch), (shards, examples // shards), jnp.uint32)
     order = jnp.argsort(bits).astype(jnp.int32)  # with jax_enable_x64 it is int64
     return (order + jnp.arange(0, examples, examples // shards, jnp.int32)[:, None]).reshape(-1)
 
@@ -120,8 +120,8 @@ def as_features(images: Shaped[AnyArray, "batch ..."]) -> Float[Array, "batch fe
 
 def check_batch_size(batch_size: int, examples: int, shards: int = 1) -> None:
     """Raise ``ValueError`` unless the batch size is 1 or more, and shards divide it and the examples."""
-    if batch_size < 1:
-        raise ValueError(f"batch size: got {batch_size}, expected 1 or more")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch size: got {batch_size!r}, expected 1 or more, an integer")
     for name, value in (("shards", shards), ("batch size", batch_size), ("examples", examples)):
         if shards < 1 or value % shards:
             expected = "1 or more" if shards < 1 else f"a multiple of {shards}, the number of shards"

@@ -24,6 +24,7 @@ from jaxnaive.training import Recipe
 MEMORY = 2**31  # bytes that the runs may take at a time, by default
 CPU_CHUNK_BYTES = 2**27  # of a call on a CPU: beyond its caches a larger chunk is slower
 CPU_SEEDS_BYTES = 2**23  # the same for runs of different seeds, which do not share their batches
+ONE_PROGRAM = jax.disable_jit(False)  # JAX_DISABLE_JIT would take each run apart, update by update
 
 
 class Outcome(NamedTuple):
@@ -198,6 +199,7 @@ def plan(
     return Plan(run, shared, keys, axes, points, chunks, needed, calls)
 
 
+@ONE_PROGRAM
 def lowered(plan: Plan) -> jax.stages.Lowered:
     """The one program of a plan, traced for the shapes of a chunk, and not compiled yet."""
 
@@ -211,7 +213,7 @@ def lowered(plan: Plan) -> jax.stages.Lowered:
 def compiled(plan: Plan, program: jax.stages.Lowered) -> Callable[[Chunk], PyTree[Array]]:
     """The program of a plan, compiled, as a function of a chunk."""
     executable = program.compile()
-    return lambda chunk: executable(*_arguments(plan, chunk))
+    return ONE_PROGRAM(lambda chunk: executable(*_arguments(plan, chunk)))
 
 
 def _arguments(plan: Plan, chunk: Chunk) -> tuple[Array, np.ndarray, Sequence[PyTree]]:
@@ -248,6 +250,7 @@ def assemble(plan: Plan, results: Sequence[PyTree[Array]]) -> Runs:
     return Runs(axes, arrays, diverged)
 
 
+@ONE_PROGRAM
 def bytes_of_a_run(
     run: Callable[..., PyTree[Array]], names: Iterable[str], shared: Sequence[PyTree] = ()
 ) -> tuple[int, int]:

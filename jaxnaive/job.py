@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxnaive import layers, losses, optimizers, products, regression, training
 from jaxnaive.batches import check_batch_size, num_batches
+from jaxnaive.plain import plain
 
 ScheduleName = Literal["constant", "linear", "cosine", "one-cycle"]
 Precision = Literal["float32", "bfloat16"]
@@ -92,14 +93,15 @@ def settle(job: Job, dataset: str, examples: int, is_grey: bool = True) -> Job:
     """The job with what it leaves open decided for a dataset.
 
     Args:
-      job: checked.
+      job: checked; with numbers of any library, which become Python's.
       dataset: the name or path that it is found by again.
       examples: how many it has to train on.
       is_grey: whether they are grey pictures of classes.
 
     Raises:
-      ValueError: the batch size is less than 1.
+      ValueError: the batch size is less than 1, or a field is of an impossible type.
     """
+    job = in_python(job)
     batch_size = job.batch_size or min(BATCH_SIZE, max(1, examples // MIN_BATCHES))
     check_batch_size(batch_size, examples)
     optimizer = job.optimizer or ("nesterov" if is_grey else "adam")
@@ -195,7 +197,7 @@ def find_optimizer(name: str) -> Callable[..., Any]:
         make = getattr(optax, name.removeprefix("optax."))
         optimizer = make(lambda count: 0.1)
         with jax.ensure_compile_time_eval():
-            params = jnp.ones(1)
+            params = jnp.ones(1, jnp.float32)
             updates, _ = optimizer.update(params, optimizer.init(params), params)
             if not updates[0] < 0:
                 raise ValueError("a positive gradient should make the parameter smaller")
@@ -240,6 +242,7 @@ def make_schedule(name: ScheduleName, highest: Any, updates: int) -> optimizers.
 
 def check(job: Job) -> None:
     """Raise ``ValueError`` at the first impossible value; what the dataset's name means is not looked at."""
+    job = in_python(job)
     if job.schedule not in get_args(ScheduleName):
         raise ValueError(f"schedule: got {job.schedule!r}, expected one of {get_args(ScheduleName)}")
     if job.precision not in PRODUCTS:
@@ -264,8 +267,8 @@ def check(job: Job) -> None:
 
 def check_at_least(name: str, value: int | None, least: int) -> None:
     """Raise ``ValueError`` when a value is below the least it can be; ``None``, a default, passes."""
-    if value is not None and value < least:
-        raise ValueError(f"{name}: got {value}, expected {least} or more")
+    if value is not None and not (isinstance(value, int | np.integer) and value >= least):
+        raise ValueError(f"{name}: got {value!r}, expected {least} or more")
 
 
 def check_seed(seed: int) -> None:
@@ -282,6 +285,7 @@ def check_seed(seed: int) -> None:
 
 def to_json(job: Job) -> dict[str, Any]:
     """The job as JSON can hold it, field by field."""
+    job = in_python(job)
     stored = {option.name for option in fields(Job) if is_stored(option, getattr(job, option.name))}
     return {name: value for name, value in asdict(job).items() if name in stored}
 
@@ -299,15 +303,29 @@ def from_json(stored: Mapping[str, Any]) -> Job:
             if name in MAY_BE_MISSING or option.metadata.get("added_later"):
                 continue
             raise ValueError(f"{name}: got none, expected one in every stored job")
-        value = stored[name]
-        values[name] = tuple(value) if isinstance(value, list) else value
-        if not _is_possible(name, values[name], option.default):
-            raise ValueError(
-                f"{name}: got {value!r}, expected a value like {EXAMPLES.get(name, option.default)!r}"
-            )
+        values[name] = _in_python(name, stored[name], option.default)
     job = Job(**values)
     check(job)
     return job
+
+
+def in_python(job: Job) -> Job:
+    """The job with Python's numbers and texts, whatever they came as.
+
+    Raises:
+      ValueError: a field is not of a type that it can be.
+    """
+    given = {option.name: (getattr(job, option.name), option.default) for option in fields(Job)}
+    return Job(**{name: _in_python(name, *of_option) for name, of_option in given.items()})
+
+
+def _in_python(name: str, value: Any, default: Any) -> Any:
+    """The value of a field, if it has a type that it can have."""
+    listed = plain(name, value)
+    found = tuple(listed) if isinstance(listed, list) else listed
+    if not _is_possible(name, found, default):
+        raise ValueError(f"{name}: got {listed!r}, expected a value like {EXAMPLES.get(name, default)!r}")
+    return found
 
 
 def _is_possible(name: str, value: Any, default: Any) -> bool:

@@ -106,14 +106,14 @@ def dense(
     """
 
     def init(key: Key[Array, ""]) -> Params:
-        return {"w": initializer(key, (inputs, outputs)), "b": jnp.zeros(outputs)}
+        return {"w": initializer(key, (inputs, outputs)), "b": jnp.zeros(outputs, jnp.float32)}
 
     def forward(params: Params, x: Float[Array, "*batch features"]) -> Float[Array, "*batch units"]:
         if x.shape[-1] != inputs:
             raise ValueError(f"dense layer: got {x.shape[-1]} features an example, expected {inputs}")
         if not jnp.issubdtype(x.dtype, jnp.floating):  # uint8 @ float32 raises no error
             raise ValueError(f"dense layer: got {x.dtype}, expected floats; see batches.as_features")
-        return activation(product(x, params["w"]) + params["b"])
+        return activation(product(x, params["w"]) + jnp.expand_dims(params["b"], range(x.ndim - 1)))
 
     return Layer(init, forward)
 

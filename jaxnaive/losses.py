@@ -104,7 +104,7 @@ def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
       ValueError: the labels are not one integer an example.
     """
     _check_labels(logits, labels)
-    return jnp.mean(logits.argmax(axis=-1) == labels)
+    return jnp.mean(logits.argmax(axis=-1).astype(jnp.int32) == labels, dtype=jnp.float32)
 
 
 def confusion(
@@ -116,7 +116,7 @@ def confusion(
       ValueError: the labels are not one integer an example.
     """
     _check_labels(logits, labels)
-    classes = jnp.arange(logits.shape[-1])
+    classes = jnp.arange(logits.shape[-1])[None, :]
     truth, predicted = (
         which[:, None] == classes.astype(which.dtype) for which in (labels, logits.argmax(axis=-1))
     )

@@ -195,7 +195,7 @@ def adam(learning_rate: LearningRate, b1: Number = 0.9, b2: Number = 0.999, eps:
     def rule(count: Array, g: Array, mean: Array, mean_square: Array) -> tuple[Array, ...]:
         mean = (1 - b1) * g + b1 * mean
         mean_square = (1 - b2) * (g * jnp.conj(g)) + b2 * mean_square
-        t = count.astype(float) + 1
+        t = count.astype(jnp.float64 if jnp.finfo(g.dtype).bits == 64 else jnp.float32) + 1
         corrected = mean / (1 - b1**t).astype(g.dtype)
         corrected_square = mean_square / (1 - b2**t).astype(g.dtype)
         return corrected / (jnp.sqrt(corrected_square) + eps), mean, mean_square

@@ -27,7 +27,7 @@ def r_squared(
       ValueError: the targets do not have the shape of the outputs.
     """
     _check_targets(outputs, targets)
-    around_mean = jnp.square(targets - targets.mean(axis=0)).sum(axis=0)
+    around_mean = jnp.square(targets - targets.mean(axis=0, keepdims=True)).sum(axis=0)
     errors = jnp.square(outputs - targets).sum(axis=0)
     return jnp.mean(jnp.where(around_mean > 0, 1 - errors / around_mean, jnp.nan))
 

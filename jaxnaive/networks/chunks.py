@@ -51,8 +51,11 @@ def make_epoch(
 
     # In a function of its own, so that the program goes with it: JAX keeps those of training.train_epoch.
     every = jax.vmap(train_epoch, in_axes=(0, None)) if seeds > 1 else train_epoch
-    compiled = jax.jit(every).lower(state, there).compile()
-    return lambda state: compiled(state, there)
+    config: Any = jax.config
+    program: Any = jax.jit(every)
+    if not config.jax_disable_jit:  # or else it is called as it is, and there is nothing to compile
+        program = program.lower(state, there).compile()
+    return lambda state: program(state, there)
 
 
 def train_in_chunks(

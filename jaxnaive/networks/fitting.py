@@ -29,6 +29,7 @@ from jaxnaive.disk.files import StrPath
 from jaxnaive.job import Job
 from jaxnaive.layers import Layer
 from jaxnaive.networks import Network, chunks, measures
+from jaxnaive.plain import plain
 from jaxnaive.runs import certificates, timings
 from jaxnaive.runs.progress import bar
 from jaxnaive.training import Evaluation, History, Recipe, State
@@ -126,7 +127,7 @@ def fit(
         validation = VALIDATION if len(splits.split_indices(own.train.labels, VALIDATION)[1]) else 0.0
     planned = plan(_job_of({"validation": validation} | options, model), own, networks.as_layer(model))
     config = networks.config_of(own, planned.job, None if model is None else planned.recipe.model)
-    clock = timings.Clock()
+    clock, seeds = timings.Clock(), plain("seeds", seeds)
     with certificates.count_compiles() as compiles, _open(out, config, seeds) as run:
         trained = train(run, planned, clock, seeds, memory, progress)
         network = Network(
@@ -239,17 +240,10 @@ def _job_of(options: dict[str, Any], model: Any) -> Job:
             )
     if model is not None and (of_job := options.keys() & {"hidden", "precision"}):
         raise ValueError(f"{min(of_job)}: got one beside a model, which has its own, expected none")
-    values = {name: _plain(value) for name, value in options.items()}
+    values = {name: plain(name, value) for name, value in options.items()}
     if isinstance(values.get("hidden"), int):
         values["hidden"] = [values["hidden"]]
     return job.from_json(job.to_json(Job()) | values)
-
-
-def _plain(value: Any) -> Any:
-    """A number, or several, of NumPy's as Python's."""
-    if isinstance(value, tuple | list):
-        return [_plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def finish(

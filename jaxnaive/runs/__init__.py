@@ -30,6 +30,7 @@ import numpy as np
 
 from jaxnaive.disk import checkpoints, files
 from jaxnaive.disk.files import StrPath
+from jaxnaive.plain import plain
 from jaxnaive.runs import locks, signals
 
 CONFIG, LOG, CHECKPOINTS, PARTS = "config.json", "metrics.jsonl", "checkpoints", "parts"
@@ -258,7 +259,7 @@ def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None)
 
     Args:
       folder: is made if need be.
-      config: all that the result depends on, as JSON can hold it.
+      config: all that the result depends on, as JSON can hold it; also numbers of NumPy, tuples and paths.
       resume: whether to go on with the run that is in the folder. By default, if there is one. It must have
         the same configuration, except that it may be given more ``epochs``. If a schedule depends on their
         number, it is from then on that of the longer run.
@@ -268,9 +269,10 @@ def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None)
         folder has another configuration.
       BlockingIOError: another process is in the folder.
       OSError: the folder cannot be written to.
+      ValueError: JSON cannot hold the configuration; the error names what.
     """
     folder = Path(folder).expanduser()
-    settings = json.loads(json.dumps(config))  # lists for tuples, as they will be read back
+    settings = json.loads(json.dumps(plain("", config)))  # as they will be read back
     if resume:
         stored_config(folder)  # or there is none, and no folder is made
     files.make_folder(folder)

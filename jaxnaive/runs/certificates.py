@@ -51,7 +51,7 @@ def times_scheduled(key: Key[Array, ""], epochs: int, examples: int, recipe: Rec
     @jax.jit
     def weights(epoch: Array) -> Array:
         table = epoch_table(key, epoch, examples, recipe)
-        return jnp.zeros(examples).at[table.index].add(table.weight)
+        return jnp.zeros(examples, jnp.float32).at[table.index].add(table.weight)
 
     found = []
     for epoch in range(epochs):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import assert_trees_close
 
 from jaxnaive import ensembles, layers, losses, optimizers, training
 from jaxnaive.batches import Examples
@@ -226,3 +227,10 @@ def test_the_validation_loss_of_an_outcome_is_that_of_evaluate():
     np.testing.assert_allclose(
         outcome.validation[-1], training.evaluate(params, held_out, recipe).loss, rtol=1e-5
     )
+
+
+def test_a_sweep_without_jit_is_one_program_all_the_same():
+    expected = ensembles.sweep(run, KEYS[:1], {"learning_rate": [0.1]})
+    with jax.disable_jit():
+        got = ensembles.sweep(run, KEYS[:1], {"learning_rate": [0.1]})
+    assert_trees_close(got, expected)

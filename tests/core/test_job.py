@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -157,3 +158,38 @@ def test_a_missing_entry_is_refused_by_name(name):
 def test_an_impossible_entry_is_refused_by_name(as_a_user, name, value, message):
     with pytest.raises(ValueError, match=message):
         job.from_json(job.to_json(SETTLED) | {name: value})
+
+
+def test_a_job_in_the_types_of_other_libraries_is_settled_and_stored_in_python_s(as_a_user):
+    values: dict[str, Any] = {
+        "dataset": Path("mine.csv"), "hidden": [np.int64(16), 12], "optimizer": "sgd", "schedule": "linear",
+        "learning_rate": jnp.float32(0.5), "label_smoothing": np.float32(0.25), "epochs": np.int64(2),
+        "batch_size": np.uint8(10), "seed": np.int32(3), "class_weights": np.bool_(True),
+    }  # fmt: skip
+    given = Job(**values)
+    expected = Job("mine.csv", (16, 12), "sgd", 0.5, "linear", 0.25, "float32", 2, 10, 3, class_weights=True)
+    job.check(given)
+    settled = job.settle(given, "mine.csv", 50)
+    assert settled == expected and repr(settled) == repr(expected)
+    assert json.dumps(job.to_json(given)) == json.dumps(job.to_json(expected))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": float("nan")}, "epochs: got nan, expected a finite number"),
+        ({"epochs": 3.0}, "epochs: got 3.0, expected a value like 3"),
+        ({"epochs": True}, "epochs: got True, expected a value like 3"),
+        ({"epochs": "3"}, "epochs: got '3', expected a value like 3"),
+        ({"stop_at_loss": float("nan")}, "stop_at_loss: got nan, expected a finite number"),
+        ({"learning_rate": True}, "learning_rate: got True, expected a value like 0.1"),
+        ({"hidden": 512}, "hidden: got 512, expected a value like"),
+        ({"hidden": (True,)}, r"hidden: got \[True\]"),
+        ({"seed": 1j}, "seed: got 1j, expected a number, a text, or a list of them"),
+    ],
+)
+def test_a_job_of_impossible_types_is_neither_checked_nor_settled_nor_stored(as_a_user, values, message):
+    given = replace(SETTLED, **values)
+    for use in (job.check, lambda given: job.settle(given, "digits", 50), job.to_json):
+        with pytest.raises(ValueError, match=message):
+            use(given)

@@ -11,7 +11,7 @@ import pytest
 from conftest import assert_trees_close
 from jax.flatten_util import ravel_pytree
 
-from jaxnaive import batches, layers, losses, optimizers, training
+from jaxnaive import backprop, batches, layers, losses, optimizers, regression, training
 from jaxnaive.batches import Examples
 from jaxnaive.training import Recipe
 
@@ -275,3 +275,57 @@ def test_odd_but_possible_data_are_trained_on(images, labels):
     recipe = training.Recipe(layers.mlp(4, 3), optimizers.adam(0.01), batch_size=1)
     params, history = training.train(jax.random.key(0), examples, recipe, 3)
     assert np.isfinite(history.loss).all() and np.isfinite(training.evaluate(params, examples, recipe).loss)
+
+
+SETTINGS = {  # of JAX, and how far apart the results may be
+    "rank promotion": (lambda: jax.numpy_rank_promotion("raise"), 0.0),
+    "x64": (lambda: jax.enable_x64(True), 0.0),
+    "no NaN": (lambda: jax.debug_nans(True), 0.0),
+    "no infinity": (lambda: jax.debug_infs(True), 0.0),
+    "no leaks": (jax.checking_leaks, 0.0),
+    "no jit": (jax.disable_jit, 1e-5),  # XLA fuses nothing, and rounds in other places
+}
+
+
+def all_of_the_core(examples):
+    """What the core computes: with both kinds of gradients, each optimizer, each loss and metric."""
+    examples = jax.tree.map(lambda array: array[:12], examples)
+    plain = RECIPE._replace(batch_size=5)  # the last batch is short
+    walked = plain._replace(
+        optimizer=optimizers.adam(0.01),
+        loss=losses.smoothed_cross_entropy(0.1),
+        metrics=(losses.accuracy, losses.confusion),
+        value_and_grad=backprop.value_and_grad,
+    )
+    params, history = training.train(3, examples, walked, 1)
+    state, loss = training.train_epoch(training.start(jax.random.key(4), plain), examples, plain)
+    targets = jnp.asarray(examples.images[:, :3])
+    moved = [
+        jax.jit(rule.update)(params, rule.init(params), params)
+        for rule in (
+            getattr(optimizers, name)(0.1) for name in ("momentum", "nesterov", "adagrad", "rmsprop")
+        )
+    ]
+    return [
+        params, history, state.params, state.epoch, loss, moved,
+        training.evaluate(params, examples, walked),
+        training.predict(params, np.zeros((2, 2, 3), np.uint8), MODEL),
+        [f(targets / 2, targets) for f in (regression.squared_error, regression.r_squared)],
+        losses.cross_entropy_of_probabilities(layers.softmax(targets), jnp.asarray(examples.labels)),
+        losses.cross_entropy_one_hot(targets, targets),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_core_trains_to_the_same_numbers_and_dtypes_under_each_setting_of_jax(toy, setting):
+    under, tolerance = SETTINGS[setting]
+    expected = all_of_the_core(toy)
+    with under():
+        got = all_of_the_core(toy)
+    assert_trees_close(got, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("size", [9.0, "7", float("nan"), None])
+def test_a_batch_size_that_is_no_integer_is_refused_by_name(toy, as_a_user, size):
+    with pytest.raises(ValueError, match=f"batch size: got {size!r}, expected 1 or more, an integer"):
+        training.train(KEY, toy, RECIPE._replace(batch_size=size), 1)

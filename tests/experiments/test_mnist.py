@@ -179,7 +179,7 @@ def test_without_mnist_and_network_mnist_by_name_is_refused(at_home, call, tmp_p
         ("--dataset digits --patience 3", "patience: got 3 without validation, expected a fraction held out"),
         ("--dataset digits --label digit", "label: got 'digit' for a dataset with a name, expected none"),
         ("--learning-rate 0", "learning rate: got 0.0, expected a positive, finite number"),
-        ("--learning-rate nan", "learning rate: got nan"),
+        ("--learning-rate nan", "learning_rate: got nan"),
         ("--learning-rate much", "Error parsing --learning-rate: .*'much'"),
         ("--epochs -1", "epochs: got -1, expected 0 or more"),
         ("--hidden 0", "hidden units: got 0"),

@@ -57,6 +57,17 @@ def test_any_number_of_devices_gives_the_parameters_and_losses_of_one(eight):
     assert eight["replicated"]
 
 
+def test_a_spawned_process_with_four_devices_trains_to_the_same_parameters(environment):
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    flags = {"XLA_FLAGS": f"{EIGHT_DEVICES[:-1]}4 {COMPILE_FAST}", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    result = subprocess.run(
+        [sys.executable, ROOT / "tests" / "processes" / "spawned.py"], env=environment | flags,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    devices, from_here, from_one_device = json.loads(result.stdout)
+    assert (devices, from_here) == (4, 0) and from_one_device < 1e-5
+
+
 def test_two_runs_on_eight_devices_are_equal_to_the_bit(eight):
     assert eight["again"] == 0
 

@@ -1,5 +1,6 @@
 """From a dataset to a network that is used, saved and loaded."""
 
+import contextlib
 import gc
 import json
 import logging
@@ -21,7 +22,8 @@ from jaxnaive import data, job, layers, networks, runs, training
 from jaxnaive.batches import Examples
 from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job
-from jaxnaive.networks import chunks, fitting, measures
+from jaxnaive.networks import chunks, exports, fitting, measures
+from jaxnaive.pages import report
 from jaxnaive.runs import certificates
 
 IRIS: Any = load_iris()
@@ -388,6 +390,64 @@ def test_options_in_numpy_s_types_are_those_in_python_s(iris, tmp_path):
     fit(iris, **options, learning_rate=np.float64(0.05)).save(tmp_path / "net.safetensors")
     expected = fit(iris, **SMALL, learning_rate=0.05)
     assert_trees_close(networks.load(tmp_path / "net.safetensors").params, expected.params)
+
+
+@pytest.mark.parametrize(
+    ("under", "is_first"),
+    [(lambda: jax.enable_x64(True), True), (lambda: jax.enable_x64(True), False), (jax.disable_jit, True)],
+    ids=["begun in x64", "ended in x64", "begun without jit"],
+)
+def test_a_run_goes_on_and_is_reported_and_exported_under_other_settings_of_jax(
+    iris, tmp_path, under, is_first
+):
+    options = {"batch_size": 40, "schedule": "constant"}
+    model = layers.mlp(4, 8, 3)  # of one's own: the run knows it by its program
+    settings = [under, contextlib.nullcontext][:: 1 if is_first else -1]
+    for setting, epochs in zip(settings, (2, 4), strict=True):
+        with setting():
+            fit(iris, model, epochs=epochs, out=tmp_path, **options)
+    expected = fit(iris, model, epochs=4, **options)
+    tolerance = 1e-5 if under is jax.disable_jit else 0.0
+    pages = []
+    for setting in settings:
+        with setting():
+            network = networks.load(tmp_path, model)
+            assert_trees_close(network.params, expected.params, rtol=tolerance, atol=tolerance)
+            report.write(tmp_path / "report.html", [report.gather(network, iris)])
+            dense = network._replace(config={})  # or else it is not exported
+            pages.append([(tmp_path / "report.html").read_text(), exports.to_safetensors(dense)])
+    if not tolerance:
+        assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "stored"),
+    [
+        ({"epochs": np.int64(2), "seed": np.int32(1), "learning_rate": np.float32(0.5)}, [2, 1, 0.5]),
+        ({"epochs": jnp.int32(2), "seed": np.uint8(1), "learning_rate": jnp.float32(0.5)}, [2, 1, 0.5]),
+        ({"epochs": np.array(2), "seed": 1, "learning_rate": 1}, [2, 1, 1]),
+    ],
+)
+def test_a_run_with_options_in_numpy_s_types_is_stored_in_python_s_and_goes_on(
+    iris, tmp_path, options, stored, as_a_user
+):
+    hidden = (np.int64(4), jnp.int32(3))
+    fit(iris, hidden=hidden, batch_size=40, **options, out=tmp_path, seeds=np.int64(1))
+    config = runs.stored_config(tmp_path)
+    assert [config[name] for name in ("epochs", "seed", "learning_rate")] == stored
+    assert config["hidden"] == [4, 3]
+    plain = dict(zip(("epochs", "seed", "learning_rate"), stored, strict=True))
+    fit(iris, hidden=[4, 3], batch_size=40, **plain, out=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "stop_at_loss", "label_smoothing", "validation", "epochs"])
+@pytest.mark.parametrize("value", [float("nan"), np.float32("inf"), 1j, b"1"])
+def test_an_option_that_is_no_plain_number_is_refused_by_name_and_nothing_is_written(
+    iris, tmp_path, name, value, as_a_user
+):
+    with pytest.raises(ValueError, match=f"^{name}: got [^\n]+, expected a (finite )?number"):
+        fit(iris, **{name: value}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_option_of_the_data_is_sent_to_where_it_belongs(iris):

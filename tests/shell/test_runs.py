@@ -154,6 +154,36 @@ def test_another_run_is_not_overwritten(tmp_path):
     assert content(tmp_path) == before
 
 
+def test_a_configuration_in_the_types_of_other_libraries_is_the_one_in_python_s(tmp_path):
+    given = {
+        "epochs": np.int64(4), "rate": jnp.float32(0.5), "data": Path("my/data"), "sizes": (np.uint8(3), 2),
+        "grid": np.array([0.5, 0.25]), "more": {"on": np.True_, "none": None},
+    }  # fmt: skip
+    plain = {
+        "epochs": 4, "rate": 0.5, "data": "my/data", "sizes": [3, 2], "grid": [0.5, 0.25],
+        "more": {"on": True, "none": None},
+    }  # fmt: skip
+    saved(tmp_path, 2, given)
+    assert runs.stored_config(tmp_path) == plain
+    assert restored(tmp_path, given)[1] == restored(tmp_path, plain)[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "rate: got nan, expected a finite number"),
+        (np.float32("inf"), "rate: got inf, expected a finite number"),
+        ([1.0, np.nan], "rate: got nan, expected a finite number"),
+        ({"of": {1, 2}}, r"rate.of: got \{1, 2\}, expected a number, a text, or a list of them"),
+        (object, "rate: got <class 'object'>, expected a number"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_by_name_and_no_folder_is_made(tmp_path, value, message):
+    with pytest.raises(ValueError, match=f"^{message}"), runs.open(tmp_path / "run", {"rate": value}):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_epochs_may_be_asked_for(tmp_path):
     saved(tmp_path, 4)
     saved(tmp_path, 6, {**CONFIG, "epochs": 6})
