@@ -142,7 +142,7 @@ def work(options: Options) -> Result | None:
 def connect(options: Options) -> None:
     """Make the devices of all processes known to each other."""
     jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
-    if options.coordinator != "auto":
+    if options.coordinator and options.coordinator != "auto":
         os.environ.setdefault(BIND_ADDRESS, options.coordinator)  # or else JAX listens on all addresses
         try:
             jax.distributed.initialize(
