@@ -43,6 +43,7 @@ TOLERANCE = 1e-5  # of the largest parameter of an array; sums in another order 
 DEAD_AFTER = 20  # seconds without a sign of life
 PARAMS = "params.safetensors"
 LOOPBACK = "127.0.0.1"
+BIND_ADDRESS = "JAX_COORDINATOR_BIND_ADDRESS"
 LAUNCHED = "JAXNAIVE_LAUNCHED"  # set where the launcher holds the other end of the standard input
 
 
@@ -69,7 +70,7 @@ class Options:
     """where the processes that are started here meet; 0 is a free one"""
     coordinator: str | None = None
     """be one process of many: ADDRESS:PORT, of process 0, where all meet; or auto, to let JAX find out under
-    Slurm, Open MPI or Kubernetes"""
+    Slurm, Open MPI or Kubernetes. JAX_COORDINATOR_BIND_ADDRESS says where process 0 listens, if elsewhere"""
     process_id: int | None = None
     """number of this process, from 0, with a coordinator that is not auto"""
     out: Path = Path("runs/distributed")
@@ -120,6 +121,9 @@ def check(options: Options) -> None:
 
 def work(options: Options) -> Result | None:
     """Train with the others."""
+    # While this process waits for the others, in code of JAX, Python would only note the signal.
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     if LAUNCHED in os.environ:
         threading.Thread(target=leave_with_the_launcher, daemon=True).start()
     connect(options)
@@ -131,20 +135,27 @@ def work(options: Options) -> Result | None:
         return report(jax.process_count(), params, dataset, recipe)
     except BaseException as error:
         # JAX would wait at the exit for the others, and then end in a page of messages.
-        status = (
-            130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, command.UsageError) else 1
-        )
-        atexit.register(os._exit, status)
+        atexit.register(os._exit, 2 if isinstance(error, command.UsageError) else 1)
         raise
 
 
 def connect(options: Options) -> None:
     """Make the devices of all processes known to each other."""
     jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
-    if options.coordinator != "auto":
-        jax.distributed.initialize(
-            options.coordinator, options.processes, options.process_id, heartbeat_timeout_seconds=DEAD_AFTER
-        )
+    if options.coordinator and options.coordinator != "auto":
+        os.environ.setdefault(BIND_ADDRESS, options.coordinator)  # or else JAX listens on all addresses
+        try:
+            jax.distributed.initialize(
+                options.coordinator,
+                options.processes,
+                options.process_id,
+                heartbeat_timeout_seconds=DEAD_AFTER,
+            )
+        except jax.errors.JaxRuntimeError as error:
+            raise RuntimeError(
+                f"coordinator: got {options.coordinator}, where the processes do not meet ({error}); where "
+                f"process 0 has to listen elsewhere, {BIND_ADDRESS} says so"
+            ) from error
         return
     try:
         jax.distributed.initialize(heartbeat_timeout_seconds=DEAD_AFTER)
@@ -219,7 +230,7 @@ def run_all(options: Options, port: int) -> None:
         LAUNCHED: "1",
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": "1",
-        "JAX_COORDINATOR_BIND_ADDRESS": f"{LOOPBACK}:{port}",
+        BIND_ADDRESS: f"{LOOPBACK}:{port}",
     }
     processes: list[subprocess.Popen[bytes]] = []
     try:

@@ -3,6 +3,7 @@
 Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted, 143 terminated.
 """
 
+import builtins
 import contextlib
 import io
 import itertools
@@ -65,7 +66,8 @@ def run(
         default = defaults(parsed)
         main(parsed if default is None else _parse(options, default))
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _say("interrupted")
+        _leave(130)
     except (UsageError, runs.RefusedError) as error:
         _fail(f"error: {error}", 2)
     except BrokenPipeError:  # the reader of the output has closed it
@@ -200,8 +202,21 @@ class _OneLine(logging.Formatter):
 
 
 def _fail(message: str, status: int) -> NoReturn:
+    _say(message)
+    sys.exit(status)
+
+
+def _say(message: str) -> None:
     with contextlib.suppress(OSError):  # of standard error that cannot be written to
         print(f"jaxnaive: {_in_one_line(message)}", file=sys.stderr)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit without waiting for threads that still compute; a notebook, which runs scripts too, goes on."""
+    if not hasattr(builtins, "get_ipython"):
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
     sys.exit(status)
 
 

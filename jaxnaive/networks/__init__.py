@@ -217,11 +217,12 @@ def load_run(folder: StrPath, model: Any = None) -> Network:
     path = Path(folder).expanduser()
     config = runs.stored_config(path)
     certificate = certificates.read(path)
+    again = f"fit(..., out={str(path)!r}) (--resume --out {path})"
     if certificate is None:
-        raise runs.RefusedError(f"{path}: the run is not complete; finish it with --resume --out {path}")
+        raise runs.RefusedError(f"{path}: the run is not complete; finish it with {again}")
     if not certificates.holds(path, certificate):
         raise checkpoints.DamagedError(
-            f"{path / certificates.PARAMS}: not what was certified; --resume --out {path} makes it again"
+            f"{path / certificates.PARAMS}: not what was certified; make it again with {again}"
         )
     network = _without_params(path / runs.CONFIG, config, model)
     params = checkpoints.load_params(path / certificates.PARAMS, network.params)
@@ -250,12 +251,12 @@ def check_takes_digits(network: Network) -> None:
         came = " x ".join(map(str, network.image_shape))
         raise ValueError(
             f"{name}: got a network for images of {came}, expected {handwriting.SIDE} x "
-            f"{handwriting.SIDE}; train one by experiments/mnist.py --dataset mnist"
+            f"{handwriting.SIDE}; train one on 'mnist' (--dataset mnist)"
         )
     if not _is_of_grey_classes(network.schema):
         raise ValueError(
             f"{name}: got a network that does not classify by grey values, expected one that does; train it "
-            "with --scaling range"
+            "with scaling='range' (--scaling range)"
         )
 
 

@@ -210,7 +210,10 @@ class Run:
         if self._received:
             number = self._received[0]
             after = f" after epoch {self.epoch}" if self._saved else ""
-            logger.warning("stopped by %s%s; resume with --resume --out %s", number.name, after, self.folder)
+            logger.warning(
+                "stopped by %s%s; to go on, open %s again (--resume --out %s)",
+                number.name, after, self.folder, self.folder,
+            )  # fmt: skip
             raise Stopped(128 + number)
 
     def _write_config(self) -> None:
@@ -254,7 +257,7 @@ def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None)
     """A run in a folder, for this process alone until the block ends.
 
     Inside the block SIGINT and SIGTERM wait for the next :meth:`Run.save`, or the block's end, and then raise
-    :class:`Stopped`; a second SIGINT ends the process at once (see :mod:`jaxnaive.runs.signals`). A process
+    :class:`Stopped`; a second SIGINT raises ``KeyboardInterrupt`` at once; what was saved is kept. A process
     that is forked inside the block has the same lock and signal handlers: spawn others instead.
 
     Args:
@@ -280,7 +283,9 @@ def open(folder: StrPath, config: Mapping[str, Any], resume: bool | None = None)
         log = folder / LOG
         there = (folder / CONFIG).exists() or (log.exists() and log.stat().st_size > 0)
         if there and resume is False:
-            raise RefusedError(f"{folder}: holds a run; go on with it by --resume, or choose another folder")
+            raise RefusedError(
+                f"{folder}: holds a run; go on with it by resume=True (--resume), or choose another folder"
+            )
         stored = stored_config(folder) if resume or there else None
         if stored is not None:
             _check_same(folder, stored, settings)

@@ -1,7 +1,6 @@
 """SIGINT and SIGTERM wait until the work at hand is saved."""
 
 import contextlib
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from collections.abc import Iterator
 def deferred() -> Iterator[list[signal.Signals]]:
     """Inside the block SIGINT and SIGTERM are only noted, in the list that it is given, in their order.
 
-    A second SIGINT ends the process at once. Python handles signals between its own instructions: one that
-    comes while XLA computes is noted when the computation is over. A signal that was ignored stays ignored.
-    In another thread than the main one, where Python handles no signals, they do what they did before.
+    A second SIGINT raises ``KeyboardInterrupt`` at once. Python handles signals between its own instructions:
+    one that comes while XLA computes is noted when the computation is over. A signal that was ignored stays
+    ignored. In another thread than the main one, where Python handles no signals, they do what they did
+    before.
     """
     received: list[signal.Signals] = []
     if threading.current_thread() is not threading.main_thread():
@@ -22,9 +22,7 @@ def deferred() -> Iterator[list[signal.Signals]]:
 
     def note(number: int, frame: object) -> None:
         if number == signal.SIGINT and signal.SIGINT in received:
-            with contextlib.suppress(OSError):  # there may be nobody left to read it
-                os.write(2, b"\njaxnaive: interrupted twice, left at once\n")
-            os._exit(128 + signal.SIGINT)
+            raise KeyboardInterrupt
         received.append(signal.Signals(number))
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -86,8 +86,11 @@ def carry_out(
             for future in as_completed(futures):
                 _, chunk = futures[future]
                 shown.update(0 if future.result() is None else chunk.num_seeds * chunk.num_points)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException as error:
+        # After a second Ctrl-C nobody waits for what is being computed.
+        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    pool.shutdown()
     results: dict[str, list[Any]] = {name: [] for name in plans}
     for future, (name, _) in futures.items():  # in their order, which is that of each plan
         results[name].append(future.result())

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -139,6 +140,11 @@ def wait_until(condition, seconds=60):
     return value
 
 
+def listens(address, port):
+    with socket.socket() as probe:
+        return not probe.connect_ex((address, port))
+
+
 def trains(log):
     return log.exists() and "training examples" in log.read_text()
 
@@ -159,17 +165,20 @@ def test_a_difference_is_a_failure():
     assert distributed.largest_difference(other, one) == pytest.approx(0.01)
 
 
-def test_a_process_that_is_killed_ends_the_others_and_the_launcher_says_which(start, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_is_killed_ends_the_others_and_the_launcher_says_which(start, tmp_path, number):
     launcher = start(*FOR_EVER, "--out", tmp_path)
     wait_until(lambda: trains(tmp_path / "process-0.log") and trains(tmp_path / "process-1.log"))
     pids = children(launcher)
     assert pids.keys() == {0, 1}
     time.sleep(1)
-    os.kill(pids[0], signal.SIGKILL)
+    os.kill(pids[0], number)
     _, err = launcher.communicate(timeout=30)
     assert launcher.returncode == 1
     log = tmp_path / "process-0.log"
-    assert err == (f"jaxnaive: error: process 0 was ended by SIGKILL, and the others with it; see {log}\n")
+    assert (
+        err == f"jaxnaive: error: process 0 was ended by {number.name}, and the others with it; see {log}\n"
+    )
     assert not any(map(is_running, pids.values()))
 
 
@@ -191,7 +200,18 @@ def test_without_a_launcher_too_a_process_that_is_killed_ends_the_others(start, 
     assert not is_running(both[0].pid)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_process_that_waits_for_the_others_listens_where_it_was_told_and_ends_at_ctrl_c(start, tmp_path):
+    port = distributed.free_port(0)
+    there = ("--coordinator", f"127.0.0.1:{port}", "--out", tmp_path)
+    process = start(*FOR_EVER, *there, "--process-id", 0, JAX_PLATFORMS="cpu")
+    wait_until(lambda: listens("127.0.0.1", port))
+    assert not listens("127.0.0.2", port)  # as does whoever listens on all addresses
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=5)
+    assert process.returncode == -signal.SIGINT  # a shell's 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_launcher(start, tmp_path, number):
     launcher = start(*FOR_EVER, "--out", tmp_path)
     pids = wait_until(lambda: len(found := children(launcher)) == 2 and found)
@@ -199,7 +219,7 @@ def test_no_process_outlives_the_launcher(start, tmp_path, number):
     _, err = launcher.communicate(timeout=30)
     if number == signal.SIGINT:
         assert (launcher.returncode, err) == (130, "jaxnaive: interrupted\n")
-    wait_until(lambda: not any(map(is_running, pids.values())), 30)
+    wait_until(lambda: not any(map(is_running, pids.values())), 5)
 
 
 @pytest.mark.parametrize(

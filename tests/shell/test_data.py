@@ -1,9 +1,13 @@
 """Datasets: where they come from, and what is refused at the door (row S92, bugs B4 to B8)."""
 
+import contextlib
 import gzip
 import hashlib
+import http.server
 import io
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -245,6 +249,114 @@ def test_a_wrong_download_is_refused(small):
     with pytest.raises(ConnectionError, match=r"mnist could not be downloaded; put .* into .*manual"):
         small.load()
     assert not small.cache.exists()
+
+
+# --- a server that disappoints ---------------------------------------------------------------------------
+
+FILE = bytes(range(256)) * 400
+
+
+class Disappointing(http.server.BaseHTTPRequestHandler):
+    """Answers as the address says."""
+
+    enough = threading.Event()  # of the test
+
+    def do_GET(self):
+        what = self.path[1:]
+        if what in ("found", "lost"):
+            self.begin(302, Location="/whole" if what == "found" else "/lost")
+            return
+        self.begin(503 if what == "503" else 200, **{"Content-Length": str(len(FILE))})
+        if what == "slow":
+            with contextlib.suppress(OSError):  # it hangs up
+                while not self.enough.wait(0.02):
+                    self.wfile.write(b"0")
+            return
+        content = {"whole": FILE, "wrong": FILE[::-1]}.get(what, FILE[:70_000])
+        self.wfile.write(content)
+        if what == "silent":
+            self.enough.wait(10)
+        if what == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def begin(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def address(monkeypatch):
+    """A server on this machine, which is given up soon."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(downloads, "SILENCE_SECONDS", 0.15)
+    monkeypatch.setattr(Disappointing, "enough", threading.Event())
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Disappointing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        Disappointing.enough.set()
+        server.shutdown()
+        thread.join()
+
+
+def expected_file(content=FILE):
+    return SimpleNamespace(
+        size=len(content), checksum=hashlib.sha256(content).hexdigest(), filename="file.gz"
+    )
+
+
+@pytest.mark.parametrize("what", ["whole", "found"])
+def test_a_download_is_the_file_also_where_it_has_moved(address, what):
+    assert downloads._fetch(f"{address}/{what}", expected_file()) == FILE
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("silent", "Read timed out"),
+        ("slow", "less than 20,000 bytes a second"),
+        ("reset", "Connection broken"),
+        ("short", "IncompleteRead"),
+        ("503", "503 Server Error"),
+        ("lost", "Exceeded 30 redirects"),
+        ("wrong", "102,400 bytes of another file, expected 102,400"),
+    ],
+)
+def test_a_server_that_answers_first_and_then_fails_is_given_up_soon_in_one_line(
+    address, tmp_path, monkeypatch, what, message
+):
+    monkeypatch.setattr(downloads, "_answers", lambda _: True)
+    url = f"{address}/{what}"
+    start = time.perf_counter()
+    with pytest.raises(ConnectionError, match=f"^mnist could not be downloaded; put .*{message}.*$"):
+        downloads._download("mnist", {"a": url}, {url: expected_file()}, tmp_path, tmp_path)
+    assert time.perf_counter() - start < 1
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_server_that_has_more_than_it_should_is_not_listened_to(address):
+    with pytest.raises(ConnectionError, match="of another file, expected 10"):
+        downloads._fetch(f"{address}/whole", expected_file(FILE[:10]))
+
+
+def test_ctrl_c_ends_a_download_at_once_and_leaves_no_file(address, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "_answers", lambda _: True)
+    monkeypatch.setattr(downloads, "SILENCE_SECONDS", 10)
+    url, start = f"{address}/silent", time.perf_counter()
+    threading.Timer(0.1, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        downloads._download("mnist", {"a": url}, {url: expected_file()}, tmp_path, tmp_path)
+    assert time.perf_counter() - start < 1
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+# --- no server -------------------------------------------------------------------------------------------
 
 
 def test_no_network_is_said_within_seconds_with_names_and_folder(small, caplog):

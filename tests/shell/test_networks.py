@@ -58,7 +58,7 @@ def test_it_needs_no_dataset(folder, monkeypatch):
         (
             lambda folder: (folder / "params.safetensors").unlink(),
             checkpoints.DamagedError,
-            "not what was certified; --resume --out .* makes it again",
+            r"not what was certified; make it again with fit\(..., out='.*'\) \(--resume --out .*\)",
         ),
         (
             lambda folder: checkpoints.save_params(

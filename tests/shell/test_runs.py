@@ -72,7 +72,7 @@ def test_a_signal_during_a_part_keeps_it_and_leaves(tmp_path, caplog):
         pytest.fail("went on")
     assert (
         stopped.value.code == 143
-        and f"stopped by SIGTERM; resume with --resume --out {tmp_path}" in caplog.text
+        and f"stopped by SIGTERM; to go on, open {tmp_path} again (--resume --out {tmp_path})" in caplog.text
     )
     with runs.open(tmp_path, CONFIG) as run:
         run.remember("all", "first", lambda: pytest.fail("computed again"), STATE)
@@ -421,8 +421,20 @@ def test_a_signal_waits_for_the_save_and_handlers_come_back(tmp_path, caplog, nu
         wait_until(lambda: run._received)
         run.save(STATE, 1.0)
     assert stopped.value.code == 128 + number
-    assert f"stopped by {number.name} after epoch 1; resume with" in caplog.text
+    assert f"stopped by {number.name} after epoch 1; to go on, open" in caplog.text
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert restored(tmp_path)[1] == 1
+
+
+def test_a_second_ctrl_c_is_an_interrupt_that_leaves_the_process_and_what_was_saved(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), runs.open(tmp_path, CONFIG) as run:
+        run.restore(STATE)
+        run.save(STATE, 1.0)
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        pytest.fail("went on")
+    assert signal.getsignal(signal.SIGINT) == before
     assert restored(tmp_path)[1] == 1
 
 

@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -85,6 +87,22 @@ def test_an_interrupted_sweep_does_not_start_the_chunks_that_wait(tmp_path, monk
         sweeps.sweep(disk_run, "part", run, keys, grid, (jnp.float32(2),))
     assert len(waiting) == 32 * 32
     assert sum(chunk.cancelled() for chunk in waiting) > len(waiting) / 2
+
+
+def test_an_interrupted_sweep_does_not_wait_for_what_is_being_computed(tmp_path, small_chunks, monkeypatch):
+    begun, enough = threading.Event(), threading.Event()
+
+    def interrupted(futures):
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "as_completed", interrupted)
+    monkeypatch.setattr(ensembles, "compiled", lambda *_: lambda _: begun.set() or (enough.wait(10) and {}))
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        swept(tmp_path)
+    assert time.perf_counter() - start < 5
+    enough.set()
 
 
 # --- several programs --------------------------------------------------------------------------------
