@@ -89,7 +89,7 @@ def main(options: Options) -> Result | None:
     """Returns the result; or nothing, in a process of many that is not the first."""
     with command.usage():
         check(options)
-        files.make_folder(options.out)
+        files.check_folder(options.out)
     return launch(options) if options.coordinator is None else work(options)
 
 
@@ -131,6 +131,7 @@ def work(options: Options) -> Result | None:
         params, dataset, recipe = train(options)
         if jax.process_index():
             return None
+        files.make_folder(options.out)
         checkpoints.save_params(options.out / PARAMS, params)
         return report(jax.process_count(), params, dataset, recipe)
     except BaseException as error:
@@ -224,6 +225,7 @@ def run_all(options: Options, port: int) -> None:
     Raises:
       RuntimeError: which one failed, and why.
     """
+    files.make_folder(options.out)
     (options.out / PARAMS).unlink(missing_ok=True)
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     environment |= {
