@@ -149,7 +149,7 @@ def draw(
         if dataset.schema.is_regression:
             pictures.save(plots.scatter(dataset, np.asarray(test.logits)), path)
         else:
-            plots.predictions(path, dataset, np.asarray(layers.softmax(test.logits)))
+            plots.predictions(path, dataset, np.asarray(jax.jit(layers.softmax)(test.logits)))
 
     for path, draw_it in (
         (out / "curves.png", lambda path: plots.curves(path, history, title, measured.loss)),
