@@ -87,7 +87,10 @@ def main(options: Options) -> Result:
         complete = certificates.read_complete(run.folder, run.epoch)
         problem = measures.problem(measured, history)
         # Before anything is said or drawn, which may fail.
-        certificate = complete or fitting.finish(run, planned, trained, test, compiles, clock, problem)
+        certificate = complete or fitting.finish(
+            run, planned, trained, test, compiles, clock,
+            networks.learn_rejection(planned.train, dataset.schema), problem,
+        )  # fmt: skip
         show_test(measured, clock)
         draw(run.folder, dataset, history, test, measured, is_new=not complete)
         print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {', '.join(SAVED)}")
