@@ -31,8 +31,8 @@ from jaxnaive.runs import certificates, timings
 
 logger = logging.getLogger("jaxnaive")
 SAVED = (
-    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, "curves.png", "predictions.png",
-    timings.TIMINGS, certificates.CERTIFICATE,
+    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, networks.REJECTION, "curves.png",
+    "predictions.png", timings.TIMINGS, certificates.CERTIFICATE,
 )  # fmt: skip
 
 
@@ -93,7 +93,8 @@ def main(options: Options) -> Result:
         )  # fmt: skip
         show_test(measured, clock)
         draw(run.folder, dataset, history, test, measured, is_new=not complete)
-        print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {', '.join(SAVED)}")
+        there = ", ".join(name for name in SAVED if (run.folder / name).exists())
+        print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {there}")
         print(certificates.to_text(certificate))
         if options.report:
             write_report(run.folder, dataset)

@@ -29,7 +29,8 @@ logger = logging.getLogger("jaxnaive")
 EXPERIMENT = "mnist"  # as the configurations of all runs of jobs say, whatever the dataset
 FORMAT = 1  # of a network in one file
 OWN_MODEL = "own_model"  # in a configuration: the network is not that of the job
-REJECTION = "rejection"  # in a saved network; in the folder of a run a file of this name
+REJECTION = "rejection.safetensors"  # in the folder of a run; not where pictures are not as MNIST's
+REJECTED = "rejection"  # in a file of Network.save: its arrays are there too
 
 
 class Prediction(NamedTuple):
@@ -161,7 +162,7 @@ class Network(NamedTuple):
             "schema": schema.to_json(self.schema),
             "seeds": self.seeds,
         }
-        known = {} if self.rejection is None else {REJECTION: True}
+        known = {} if self.rejection is None else {REJECTED: True}
         checkpoints.save(Path(path).expanduser(), _in_one(self.params, self.rejection), about | known)
 
     def _outputs(self, images: Any) -> np.ndarray:
@@ -192,7 +193,7 @@ def learn_rejection(examples: Examples, known: Schema) -> Rejection | None:
 def save_rejection(folder: Path, learned: Rejection | None) -> None:
     """Put it into the folder of a run, from where :func:`load` takes it."""
     if learned is not None:
-        checkpoints.save(_rejection_path(folder), learned, {})
+        checkpoints.save(folder / REJECTION, learned, {})
 
 
 def config_of(dataset: data.Dataset, own: Job, model: Layer | None = None) -> dict[str, Any]:
@@ -261,7 +262,7 @@ def load_run(folder: StrPath, model: Any = None) -> Network:
         )
     network = _without_params(path / runs.CONFIG, config, model)
     params = checkpoints.load_params(path / certificates.PARAMS, network.params)
-    kept = _rejection_path(path)
+    kept = path / REJECTION
     learned = _as_numpy(checkpoints.load(kept, _blank(network.schema))[0]) if kept.exists() else None
     return network._replace(folder=path, params=params, rejection=learned)
 
@@ -361,34 +362,25 @@ def _load_file(path: Path, model: Any) -> Network:
             f"{path}: format {about['network']}, expected {FORMAT}; another jaxnaive wrote this network"
         )
     network = _without_params(path, about["config"] | {"schema": about["schema"]}, model, about["seeds"])
-    blank = _blank(network.schema) if about.get(REJECTION) else None
+    blank = _blank(network.schema) if about.get(REJECTED) else None
     arrays, _ = checkpoints.load(path, _in_one(network.params, blank))
-    params = jax.tree.unflatten(
-        jax.tree.structure(network.params),
-        [arrays[name] for name, _ in checkpoints.named_leaves(network.params)],
+    params, learned = (
+        jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in _in_one(*pair)])
+        for like, pair in ((network.params, (network.params, None)), (blank, ((), blank)))
     )
-    learned = (
-        None
-        if blank is None
-        else _as_numpy(Rejection(*(arrays[f"{REJECTION}.{name}"] for name in blank._fields)))
-    )
-    return network._replace(params=params, config=about["config"], rejection=learned)
+    return network._replace(params=params, config=about["config"], rejection=_as_numpy(learned))
 
 
 def _in_one(params: Any, learned: Rejection | None) -> dict[str, Any]:
-    """Both by the names that their arrays have in a file: those of the parameters as if they were alone."""
-    return dict(checkpoints.named_leaves(params) + checkpoints.named_leaves({REJECTION: learned}))
+    """The arrays of both by the names they have in a file; parameters are named as if they were alone."""
+    return dict(checkpoints.named_leaves(params) + checkpoints.named_leaves({REJECTED: learned}))
 
 
 def _blank(known: Schema) -> Rejection:
     return rejection.blank(len(known.class_names), known.num_features)
 
 
-def _rejection_path(folder: Path) -> Path:
-    return folder / f"{REJECTION}.safetensors"
-
-
-def _as_numpy(learned: Rejection) -> Rejection:
+def _as_numpy(learned: Any) -> Any:
     return jax.tree.map(np.asarray, learned)
 
 
