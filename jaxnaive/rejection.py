@@ -26,7 +26,7 @@ from jaxnaive.batches import AnyArray
 
 AXES = 20  # directions of a class
 REFUSED = 0.03  # of pictures like those of training
-PER_CLASS = 300  # training pictures that are looked at: with all of them the rates are the same
+PER_CLASS = 400  # training pictures that are looked at: with all of them the rates are the same
 LIGHT = 0.5  # of the largest value: a background above it is paper, and below it a blackboard
 
 

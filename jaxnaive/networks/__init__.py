@@ -190,12 +190,6 @@ def learn_rejection(examples: Examples, known: Schema) -> Rejection | None:
     return rejection.learn(examples.images, np.asarray(examples.labels), len(known.class_names))
 
 
-def save_rejection(folder: Path, learned: Rejection | None) -> None:
-    """Put it into the folder of a run, from where :func:`load` takes it."""
-    if learned is not None:
-        checkpoints.save(folder / REJECTION, learned, {})
-
-
 def config_of(dataset: data.Dataset, own: Job, model: Layer | None = None) -> dict[str, Any]:
     """The configuration of a run of a job.
 

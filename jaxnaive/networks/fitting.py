@@ -265,7 +265,8 @@ def finish(
 ) -> dict[str, Any]:
     """Save the parameters, the rejection, the timings and the certificate of a run, and return the last."""
     checkpoints.save_params(run.folder / certificates.PARAMS, trained.state.params)
-    networks.save_rejection(run.folder, learned)
+    if learned is not None:
+        checkpoints.save(run.folder / networks.REJECTION, learned, {})
     certificate = certificates.certify(
         run.folder, trained.state, trained.history, len(planned.train.labels), tested, planned.recipe,
         compiles, problem,

@@ -181,7 +181,7 @@ def test_what_is_not_one_digit_is_refused(grey, message):
 
 def speckled(grey, share):
     noise = np.random.default_rng(0).random(grey.shape)
-    return np.select([noise < share / 2, noise > 1 - share / 2], [0, 255], grey)
+    return np.where(noise < share / 2, 0, np.where(noise > 1 - share / 2, 255, grey))
 
 
 def dithered(grey):

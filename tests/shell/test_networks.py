@@ -136,6 +136,7 @@ def test_a_run_and_a_saved_network_keep_what_they_do_not_know(of_pictures, tmp_p
     network.save(tmp_path / "network.safetensors")
     noise = np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)
     for kept in (network, networks.load(network.folder), networks.load(tmp_path / "network.safetensors")):
+        assert kept.rejection is not None and network.rejection is not None
         for got, expected in zip(kept.rejection, network.rejection, strict=True):
             assert isinstance(got, np.ndarray)
             np.testing.assert_array_equal(got, expected)
@@ -152,6 +153,7 @@ def test_held_out_examples_have_no_part_in_what_is_known(of_pictures):
     planned = fitting.plan(Job(validation=0.5), data.load((images, labels)))
     found = networks.learn_rejection(planned.train, network.schema)
     expected = rejection.learn(planned.train.images, planned.train.labels, 3)
+    assert found is not None
     np.testing.assert_array_equal(found.mean, expected.mean)
 
 
