@@ -186,6 +186,20 @@ def read_sweep(outputs: Sequence[Output]) -> dict[str, Value]:
     return {"difference": Value(difference, low, high), "low": Value(low), "high": Value(high)}
 
 
+def read_rejection(outputs: Sequence[Output]) -> dict[str, Value]:
+    rows = {
+        "digits": "MNIST's test digits",
+        "letters": "letters",
+        "noise": "noise",
+        "blurred": "noise, blurred",
+    }
+    accepted = {
+        name: find(rf"^{row} +[\d,]+ +([\d.]+)% +[\d.]+%$", outputs[0])[0][0] for name, row in rows.items()
+    }
+    refused = {"digits": near(round(100 - accepted.pop("digits"), 1), 0.5)}
+    return refused | {name: near(share, 3) for name, share in accepted.items()}
+
+
 def read_gradients(outputs: Sequence[Output]) -> dict[str, Value]:
     ratio = r"([\d.]+) \[[\d.]+, [\d.]+\] +"
     lines = re.findall(rf"^(\S.{{13}}) *[\d.]+  {ratio}{ratio}{ratio}", outputs[0].text, re.MULTILINE)
@@ -296,6 +310,14 @@ CLAIMS = dict(
         read_sweep,
         {
             "|`experiments/sweep.py --hidden 32 128`|": "128 32 {difference:.1f} {low:.1f} {high:.1f} "
+            "{seconds:.0f}"
+        },
+    ),
+    "rejection": Claim(
+        ("experiments/rejection.py",),
+        read_rejection,
+        {
+            "|`experiments/rejection.py`|": "{digits:.1f} {letters:.0f} {noise:.0f} {blurred:.0f} "
             "{seconds:.0f}"
         },
     ),

@@ -31,8 +31,8 @@ from jaxnaive.runs import certificates, timings
 
 logger = logging.getLogger("jaxnaive")
 SAVED = (
-    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, "curves.png", "predictions.png",
-    timings.TIMINGS, certificates.CERTIFICATE,
+    runs.CONFIG, runs.LOG, f"{runs.CHECKPOINTS}/", certificates.PARAMS, networks.REJECTION, "curves.png",
+    "predictions.png", timings.TIMINGS, certificates.CERTIFICATE,
 )  # fmt: skip
 
 
@@ -87,10 +87,14 @@ def main(options: Options) -> Result:
         complete = certificates.read_complete(run.folder, run.epoch)
         problem = measures.problem(measured, history)
         # Before anything is said or drawn, which may fail.
-        certificate = complete or fitting.finish(run, planned, trained, test, compiles, clock, problem)
+        certificate = complete or fitting.finish(
+            run, planned, trained, test, compiles, clock,
+            networks.learn_rejection(planned.train, dataset.schema), problem,
+        )  # fmt: skip
         show_test(measured, clock)
         draw(run.folder, dataset, history, test, measured, is_new=not complete)
-        print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {', '.join(SAVED)}")
+        there = ", ".join(name for name in SAVED if (run.folder / name).exists())
+        print(f"{run.folder}: already complete" if complete else f"saved {run.folder}/: {there}")
         print(certificates.to_text(certificate))
         if options.report:
             write_report(run.folder, dataset)

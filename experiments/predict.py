@@ -3,7 +3,8 @@
 python experiments/predict.py seven.png photo.jpg
 python experiments/predict.py --run runs/mnist-1 seven.png
 
-Each picture goes through MNIST's own normalisation first: without it most of them are not recognised.
+Each picture goes through MNIST's own normalisation first: without it most of them are not recognised. Of a
+picture that is like nothing the network was trained on it says that it is not sure.
 """
 
 import logging
@@ -19,6 +20,7 @@ from jaxnaive.networks import handwriting
 from jaxnaive.pictures import plots
 
 LIKELIEST = 3  # classes that are printed
+NOT_SURE = "not sure: like nothing the network was trained on"
 
 logger = logging.getLogger("jaxnaive")
 
@@ -47,7 +49,12 @@ def main(options: Options) -> list[np.ndarray]:
     )
     with command.usage():
         networks.check_takes_digits(network)
-        files.make_folder(options.out)
+        files.check_folder(options.out)
+    if network.rejection is None:
+        logger.warning(
+            '%s: of an earlier version, without what it takes to say "not sure"; train it again to have that',
+            network.folder or options.run,
+        )
     found, errors = [], []
     for number, path in enumerate(options.images, 1):
         try:
@@ -55,13 +62,16 @@ def main(options: Options) -> list[np.ndarray]:
         except (ValueError, OSError) as error:
             errors.append(error)
             continue
+        seen = handwriting.as_trained(seen, network.rejection)
         logits = training.predict(network.params, seen[None], network.model)
         probabilities = np.asarray(layers.softmax(logits))[0]
+        unsure = network.rejection is not None and bool(network.is_unlike(seen[None])[0])
         figure = options.out / f"seen-{number}-{path.stem}.png"
-        plots.seen(figure, grey, seen, probabilities, network.class_names)
+        plots.seen(figure, grey, seen, probabilities, network.class_names, unsure)
         likeliest = np.argsort(-probabilities, kind="stable")[:LIKELIEST]
         said = ", ".join(f"{network.class_names[k]} {probabilities[k]:.1%}" for k in likeliest)
-        print(f"{path}: {said}; saved {figure}")
+        answer = f"{NOT_SURE} ({said})" if unsure else said
+        print(f"{path}: {answer}; saved {figure}")
         found.append(probabilities)
     for error in errors[:-1]:
         logger.error("error: %s", command.describe(error))

@@ -9,6 +9,7 @@ it is where those live. In reading order:
 - what the functions that you hand in have to return: ``checks``;
 - the core of the core: ``layers``, ``losses``, ``optimizers``, ``batches``, ``training``;
 - what is kept to judge by, and numbers in the place of classes: ``splits``, ``regression``;
+- what a network should not answer, as it is like nothing that it was trained on: ``rejection``;
 - what a trained network does to the space that its inputs are in: ``manifold``;
 - what makes it faster, and what to train as plain data: ``products``, ``job``, ``plain``;
 - what a slope promises, and ways downhill: ``descent``;
@@ -53,6 +54,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         products,
         published,
         regression,
+        rejection,
         rules,
         runs,
         splits,

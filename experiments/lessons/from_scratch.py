@@ -31,7 +31,7 @@ import numpy as np
 import optax
 
 import jaxnaive as jn
-from jaxnaive import pictures, published
+from jaxnaive import pictures, published, rejection
 from jaxnaive.command import compile_cache
 from jaxnaive.networks import handwriting
 from jaxnaive.pages import playground, toys
@@ -826,7 +826,8 @@ else:
 
 # %%
 if is_mnist:
-    toys.play("pad", network=playground.to_json(trained, dataset.class_names))
+    learned = rejection.learn(dataset.train.images, dataset.train.labels, 10)
+    toys.play("pad", network=playground.to_json(trained, dataset.class_names, learned))
 else:
     print("no drawing pad: it needs a network for 28 x 28 pixels")
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from jaxnaive import batches
 from jaxnaive.batches import Examples
-from jaxnaive.data import downloads, looks, rows
+from jaxnaive.data import downloads, idx, looks, rows
 from jaxnaive.data.inputs import Scaling
 from jaxnaive.data.labels import Task
 from jaxnaive.data.names import did_you_mean
@@ -273,7 +273,9 @@ def _load_named(
     manual = Path(
         manual_dir or os.environ.get("JAXNAIVE_MANUAL_DIR") or folder / "downloads" / "manual"
     ).expanduser()
-    cache = folder / "jaxnaive" / name.replace("/", "-")
+    # What was kept before pictures were put upright has the name alone, and is left alone.
+    upright = "-upright" if downloads.is_transposed(name) else ""
+    cache = folder / "jaxnaive" / f"{name.replace('/', '-')}{upright}"
     if cached := stored_arrays.read(cache, verify):
         arrays, about = cached
         return _dataset(name, arrays, about["class_names"])
@@ -334,7 +336,8 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], class_names: Sequence[str
             if not 0 <= label < len(class_names):
                 raise ValueError(f"{name}: got the label {label}, expected 0 to {len(class_names) - 1}")
     schema = of_grey(train.images.shape[1:], tuple(class_names))
-    return Dataset(name, train, test, schema, {"dataset": name})
+    notes = (idx.UPRIGHT,) if downloads.is_transposed(name) else ()
+    return Dataset(name, train, test, schema, {"dataset": name}, notes)
 
 
 def _is_given(value: Any) -> bool:

@@ -28,6 +28,7 @@ IDX_FILES = {
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
+TRANSPOSED = ("emnist",)  # builders of tfds that give pictures with rows and columns swapped, as they came
 PROBE_SECONDS = 3.0
 SILENCE_SECONDS = 30.0  # without a byte, after which a download is given up
 LEAST_RATE = 20_000  # bytes a second, on average, once the download is older than that
@@ -45,6 +46,11 @@ def builder_names() -> list[str]:
     checksums = (path.stem for path in package.glob("url_checksums/*.txt"))
     folders = (path.parent.name for path in package.glob("datasets/*/__init__.py"))
     return sorted({*IDX_DATASETS, *checksums, *folders})
+
+
+def is_transposed(name: str) -> bool:
+    """Whether tfds gives the pictures of a dataset with rows and columns swapped."""
+    return name.partition("/")[0] in TRANSPOSED
 
 
 def idx_dataset(name: str, data_dir: Path, manual_dir: Path) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -78,6 +84,8 @@ def idx_dataset(name: str, data_dir: Path, manual_dir: Path) -> tuple[dict[str, 
 def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays and class names of any image-classification dataset of tfds, prepared by tfds itself.
 
+    Pictures are upright, also those that tfds gives with rows and columns swapped.
+
     Raises:
       ImportError: TensorFlow is not installed.
       ValueError: it is no dataset of images of one size with a label each and splits train and test.
@@ -108,7 +116,9 @@ def prepared_dataset(name: str, data_dir: Path) -> tuple[dict[str, np.ndarray], 
     arrays = {}
     for split in ("train", "test"):
         examples = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1, shuffle_files=False))
-        arrays |= {f"{split}_images": examples["image"], f"{split}_labels": examples["label"]}
+        images = examples["image"]
+        upright = np.ascontiguousarray(images.swapaxes(1, 2)) if is_transposed(name) else images
+        arrays |= {f"{split}_images": upright, f"{split}_labels": examples["label"]}
     return arrays, features["label"].names
 
 

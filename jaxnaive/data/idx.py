@@ -24,6 +24,7 @@ IDX_NAME = re.compile(
     r"(?P<dataset>.*?)-?(?P<split>train|t10k|test)-(?P<part>images|labels)[-.]idx\d(-\w+)?(\.gz)?"
 )
 IDX_EXAMPLE = "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"
+UPRIGHT = "EMNIST stores pictures with rows and columns swapped: they are swapped back"
 # The other small letters look like large ones, and count as these.
 MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"
 EMNIST_CLASSES: dict[str, dict[int, str]] = {  # by the splits of EMNIST: what its labels stand for
@@ -80,7 +81,7 @@ def read_idx_files(path: Path) -> Raw:
     parts = [_read_idx_split(folder, dataset, split, files) for split in splits]
     notes = []
     if dataset.startswith("emnist"):
-        notes.append("EMNIST stores pictures with rows and columns swapped: they are swapped back")
+        notes.append(UPRIGHT)
     if splits == ["test"]:
         notes.append("only the test files are there: they are used as all of the data")
     raw = parts[0]._replace(test=parts[1] if len(parts) > 1 else None, notes=tuple(notes))

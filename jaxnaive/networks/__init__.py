@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnaive import data, job, layers, losses, regression, runs
+from jaxnaive import data, job, layers, losses, regression, rejection, runs
 from jaxnaive.batches import Examples
 from jaxnaive.data import schema
 from jaxnaive.data.schema import Schema
@@ -20,6 +20,7 @@ from jaxnaive.job import Job
 from jaxnaive.layers import Layer, Params
 from jaxnaive.networks import chunks, handwriting, measures
 from jaxnaive.networks.measures import Measures
+from jaxnaive.rejection import Rejection
 from jaxnaive.runs import certificates
 from jaxnaive.training import History
 
@@ -28,6 +29,8 @@ logger = logging.getLogger("jaxnaive")
 EXPERIMENT = "mnist"  # as the configurations of all runs of jobs say, whatever the dataset
 FORMAT = 1  # of a network in one file
 OWN_MODEL = "own_model"  # in a configuration: the network is not that of the job
+REJECTION = "rejection.safetensors"  # in the folder of a run; not where pictures are not as MNIST's
+REJECTED = "rejection"  # in a file of Network.save: its arrays are there too
 
 
 class Prediction(NamedTuple):
@@ -51,6 +54,7 @@ class Network(NamedTuple):
     fingerprint: str  # of the dataset
     history: History | None = None  # of its training, if that is known
     seeds: int = 1
+    rejection: Rejection | None = None  # which pictures it was not trained for, if its own are as MNIST's
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -125,6 +129,25 @@ class Network(NamedTuple):
         places = probabilities.argmax(axis=1)
         return Prediction(schema.answers(places, self.schema.outputs), probabilities)
 
+    def is_unlike(self, images: Any) -> np.ndarray:
+        """Whether each picture is like nothing that the network was trained on: bool [examples].
+
+        What it predicts for such a picture means nothing, however probable.
+
+        Args:
+          images: scaled already, ``[examples, ...]``: uint8, or floats from 0 to 1.
+
+        Raises:
+          ValueError: the network has no :attr:`rejection`.
+        """
+        if self.rejection is None:
+            raise ValueError(
+                f"{self.folder or 'network'}: got a network that cannot say what it does not know, expected "
+                "one for pictures of MNIST's size; train it again if it is of an earlier version"
+            )
+        places = self._outputs(images).mean(axis=0).argmax(axis=1)
+        return rejection.is_unlike(self.rejection, images, places)
+
     def save(self, path: StrPath) -> None:
         """Write all of it into one file, which :func:`load` reads.
 
@@ -139,7 +162,8 @@ class Network(NamedTuple):
             "schema": schema.to_json(self.schema),
             "seeds": self.seeds,
         }
-        checkpoints.save(Path(path).expanduser(), self.params, about)
+        known = {} if self.rejection is None else {REJECTED: True}
+        checkpoints.save(Path(path).expanduser(), _in_one(self.params, self.rejection), about | known)
 
     def _outputs(self, images: Any) -> np.ndarray:
         """``[seeds, examples, outputs]``."""
@@ -157,6 +181,13 @@ def describe(dataset: data.Dataset) -> dict[str, Any]:
     if dataset.schema != schema.of_grey(dataset.schema.shape, dataset.class_names):
         told["schema"] = schema.to_json(dataset.schema)
     return told | {name: value for name, value in dataset.source.items() if name != "dataset"}
+
+
+def learn_rejection(examples: Examples, known: Schema) -> Rejection | None:
+    """What is needed to say "not sure", from training examples; ``None`` unless they are as MNIST's."""
+    if not (_is_of_grey_classes(known) and handwriting.has_size_of_mnist(known.shape)):
+        return None
+    return rejection.learn(examples.images, np.asarray(examples.labels), len(known.class_names))
 
 
 def config_of(dataset: data.Dataset, own: Job, model: Layer | None = None) -> dict[str, Any]:
@@ -226,7 +257,9 @@ def load_run(folder: StrPath, model: Any = None) -> Network:
         )
     network = _without_params(path / runs.CONFIG, config, model)
     params = checkpoints.load_params(path / certificates.PARAMS, network.params)
-    return network._replace(folder=path, params=params)
+    kept = path / REJECTION
+    learned = _as_numpy(checkpoints.load(kept, _blank(network.schema))[0]) if kept.exists() else None
+    return network._replace(folder=path, params=params, rejection=learned)
 
 
 def takes_digits(config: dict[str, Any]) -> bool:
@@ -324,7 +357,26 @@ def _load_file(path: Path, model: Any) -> Network:
             f"{path}: format {about['network']}, expected {FORMAT}; another jaxnaive wrote this network"
         )
     network = _without_params(path, about["config"] | {"schema": about["schema"]}, model, about["seeds"])
-    return network._replace(params=checkpoints.load(path, network.params)[0], config=about["config"])
+    blank = _blank(network.schema) if about.get(REJECTED) else None
+    arrays, _ = checkpoints.load(path, _in_one(network.params, blank))
+    params, learned = (
+        jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in _in_one(*pair)])
+        for like, pair in ((network.params, (network.params, None)), (blank, ((), blank)))
+    )
+    return network._replace(params=params, config=about["config"], rejection=_as_numpy(learned))
+
+
+def _in_one(params: Any, learned: Rejection | None) -> dict[str, Any]:
+    """The arrays of both by the names they have in a file; parameters are named as if they were alone."""
+    return dict(checkpoints.named_leaves(params) + checkpoints.named_leaves({REJECTED: learned}))
+
+
+def _blank(known: Schema) -> Rejection:
+    return rejection.blank(len(known.class_names), known.num_features)
+
+
+def _as_numpy(learned: Any) -> Any:
+    return jax.tree.map(np.asarray, learned)
 
 
 def _without_params(path: Path, config: dict[str, Any], model: Any, seeds: int = 1) -> Network:

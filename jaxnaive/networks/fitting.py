@@ -28,8 +28,9 @@ from jaxnaive.disk import checkpoints
 from jaxnaive.disk.files import StrPath
 from jaxnaive.job import Job
 from jaxnaive.layers import Layer
-from jaxnaive.networks import Network, chunks, measures
+from jaxnaive.networks import Network, chunks, learn_rejection, measures
 from jaxnaive.plain import plain
+from jaxnaive.rejection import Rejection
 from jaxnaive.runs import certificates, timings
 from jaxnaive.runs.progress import bar
 from jaxnaive.training import Evaluation, History, Recipe, State
@@ -132,14 +133,14 @@ def fit(
         trained = train(run, planned, clock, seeds, memory, progress)
         network = Network(
             run.folder, planned.job, config, planned.recipe.model, trained.state.params, own.schema,
-            config["fingerprint"], trained.history, seeds,
+            config["fingerprint"], trained.history, seeds, learn_rejection(planned.train, own.schema),
         )  # fmt: skip
         judged = network.evaluate(planned.validation or planned.train)
         if problem := measures.problem(judged, trained.history):
             logger.warning("%s", problem)
         if isinstance(run, runs.Run) and not certificates.read_complete(run.folder, run.epoch):
             tested = chunks.evaluate(trained.state.params, own.test, planned.recipe, memory)
-            finish(run, planned, trained, tested, compiles, clock, problem)
+            finish(run, planned, trained, tested, compiles, clock, network.rejection, problem)
     return network
 
 
@@ -253,10 +254,13 @@ def finish(
     tested: Evaluation,
     compiles: Counter[str],
     clock: timings.Clock,
+    learned: Rejection | None = None,
     problem: str = "",
 ) -> dict[str, Any]:
-    """Save the parameters, the timings and the certificate of a run, and return the last."""
+    """Save the parameters, the rejection, the timings and the certificate of a run, and return the last."""
     checkpoints.save_params(run.folder / certificates.PARAMS, trained.state.params)
+    if learned is not None:
+        checkpoints.save(run.folder / networks.REJECTION, learned, {})
     certificate = certificates.certify(
         run.folder, trained.state, trained.history, len(planned.train.labels), tested, planned.recipe,
         compiles, problem,

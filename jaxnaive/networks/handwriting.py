@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from jaxnaive import rejection
 from jaxnaive.disk.files import StrPath
+from jaxnaive.rejection import Rejection
 
 SIDE, BOX = 28, 20  # pixels of an image, and of the box that its digit fills
 MIDDLE = 14  # the pixel, of 0 to 27, that each MNIST image has its centre of mass in
@@ -32,6 +34,10 @@ MIN_INK = 0.1  # of full ink: what is fainter is an edge's blur, and would make 
 HALF_GAP = 0.07  # of a shape's longer side: twice as far apart, two parts still belong to one digit
 VERTICAL_WEIGHT = 0.3  # of a vertical gap: the bar of a 5 may float above it; digits stand beside each other
 MIN_SHAPE = 0.1  # of the largest shape's ink: what has less is dirt
+MIN_PIECE = 0.02  # of the largest piece's ink: what has less is a speck
+MAX_AWAY = 1 / 20  # of a digit's longer side: fainter ink farther than this from full ink is not its blur
+LINE_LENGTH, LINE_WIDTH = 0.7, 1 / 40  # of a side: a printed line is at least so long, and at most so wide
+DARKEST_PAPER = 0.1  # a deeper shadow is not made lighter
 MAX_ASPECT = 2.2  # times as wide as high; the widest of MNIST's test images is 2.0
 
 
@@ -73,10 +79,11 @@ def read(path: StrPath) -> Float32[np.ndarray, "height width"]:
 def find_ink(grey: Float[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
     """The ink of one digit, 0 none to 1 full, from a picture that is drawn or photographed.
 
-    Ink is dark on light or light on dark, as compared with the frame of the picture. The paper is what is
-    left when everything narrower than a quarter of the picture is filled with the grey around it, by an
-    opening for light ink or a closing for dark ink: this follows uneven light and passes over strokes. Ink is
-    what differs from the paper by more than the paper's own grain.
+    Ink is dark on light or light on dark, as compared with what is around it. The paper is what is left when
+    everything narrower than a quarter of the picture is filled with the grey around it, by an opening for
+    light ink or a closing for dark ink: this follows uneven light and the edge of a shadow, and passes over
+    strokes. Ink is what differs from the paper by more than the paper's own grain; dark ink as a fraction of
+    the paper, which is the same in a shadow. Thin lines along most of the picture are printed on the paper.
 
     Args:
       grey: 0 black to 1 white.
@@ -84,7 +91,7 @@ def find_ink(grey: Float[np.ndarray, "height width"]) -> Float32[np.ndarray, "he
     Raises:
       ValueError: there is no ink, or more than one digit, or something wider than any digit.
     """
-    return _only_shape(_stroke_values(grey))
+    return _only_shape(_without_lines(_stroke_values(grey)))
 
 
 def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 28"]:
@@ -107,6 +114,11 @@ def normalise(ink: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "28 2
     return np.floor(255 * (down @ ink @ across.T) + 0.5).astype(np.uint8)
 
 
+def as_trained(image: UInt8[np.ndarray, "28 28"], learned: Rejection | None) -> UInt8[np.ndarray, "28 28"]:
+    """A normalised digit as a network's training pictures are: light on dark, or the other way round."""
+    return 255 - image if learned is not None and rejection.is_light(learned) else image
+
+
 def _is_light_ink(image: Any) -> bool:
     """Whether all that is visible of a ``PIL.Image`` in mode RGBA is light, and nothing but ink."""
     grey, alpha = np.moveaxis(np.asarray(image.convert("LA")) / 255, -1, 0)
@@ -117,34 +129,54 @@ def _stroke_values(grey: np.ndarray) -> np.ndarray:
     """How much of each pixel is ink."""
     from scipy import ndimage
 
-    light = grey if _is_light_on_dark(grey) else 1 - grey
     shorter = min(grey.shape)
-    smooth = ndimage.uniform_filter(light, 1 + 2 * (shorter // 100))
-    size = 1 + 2 * math.ceil(MAX_STROKE / 2 * shorter)
-    above = light - ndimage.grey_opening(smooth, size=(size, size), mode="nearest")
+    half = math.ceil(MAX_STROKE / 2 * shorter)
+    size, inner = (1 + 2 * half,) * 2, (slice(half, -half),) * 2
+    # Widened first, or else the filters would take the edge of uneven light for ink.
+    smooth = np.pad(ndimage.uniform_filter(grey, 1 + 2 * (shorter // 100)), half, mode="edge")
+    if _is_light_on_dark(grey):
+        above = grey - ndimage.grey_opening(smooth, size=size)[inner]
+    else:
+        paper = ndimage.grey_closing(smooth, size=size)[inner]
+        above = (paper - grey) / np.maximum(paper, DARKEST_PAPER)
     threshold = _otsu(above)
     full = float(np.percentile(above[above > threshold], 90)) if (above > threshold).any() else 0.0
-    paper = above[above <= threshold]
-    grain = float(np.median(paper) + 6 * np.median(abs(paper - np.median(paper))))
+    rest = above[above <= threshold]
+    grain = float(np.median(rest) + 6 * np.median(abs(rest - np.median(rest))))
     if full < max(MIN_CONTRAST, MIN_INK_TO_GRAIN * grain):
         raise ValueError("got a blank picture, expected a digit that stands out from its background")
     return np.clip((above - grain) / (full - grain), 0, 1, dtype=np.float32)
+
+
+def _without_lines(ink: np.ndarray) -> np.ndarray:
+    """The ink without the lines of a printed box, or of ruled or squared paper."""
+    from scipy import ndimage
+
+    there, width = ink > 2 * MIN_INK, 1 + max(1, round(LINE_WIDTH * min(ink.shape)))
+    height, length = (max(width + 1, round(LINE_LENGTH * side)) for side in ink.shape)
+    thick = ndimage.binary_opening(there, np.ones((width, width)))
+    down, across = (ndimage.binary_opening(there, np.ones(size)) for size in ((height, 1), (1, length)))
+    left = np.where((down | across) & ~thick, 0, ink)
+    return left if (left > 0.5).any() else ink  # or else the lines are all there is: a 1 by a thin pen
 
 
 def _only_shape(ink: np.ndarray) -> np.ndarray:
     """The ink without dirt and blur, when what remains is one digit."""
     from scipy import ndimage
 
-    strokes = ink > 0.5
-    pieces, _ = ndimage.label(strokes, np.ones((3, 3)))
-    longest = max(max(s.stop - s.start for s in box) for box in ndimage.find_objects(pieces))
+    pieces, count = ndimage.label(ink > 0.5, np.ones((3, 3)))
+    amounts = ndimage.sum_labels(ink, pieces, np.arange(count + 1))
+    pieces[amounts[pieces] < MIN_PIECE * amounts[1:].max()] = 0
+    strokes = pieces > 0
+    longest = max(max(s.stop - s.start for s in box) for box in ndimage.find_objects(pieces) if box)
     away = np.asarray(ndimage.distance_transform_edt(~strokes, sampling=(VERTICAL_WEIGHT, 1)))
     shapes, count = ndimage.label(away <= max(1, HALF_GAP * longest))
-    amounts = ndimage.sum_labels(ink, shapes, np.arange(1, count + 1))
+    amounts = ndimage.sum_labels(np.where(strokes, ink, 0), shapes, np.arange(1, count + 1))
     large = 1 + np.flatnonzero(amounts > MIN_SHAPE * amounts.max())
     if len(large) > 1:
         raise ValueError(f"got {len(large)} separate shapes, expected one digit")
-    ink = np.where((shapes == large[0]) & (ink >= MIN_INK), ink, 0)
+    is_near = np.asarray(ndimage.distance_transform_edt(~strokes)) <= max(1.5, MAX_AWAY * longest)
+    ink = np.where((shapes == large[0]) & is_near & (ink >= MIN_INK), ink, 0)
     ((rows, columns),) = ndimage.find_objects((ink > 0).astype(int))
     height, width = rows.stop - rows.start, columns.stop - columns.start
     if width > MAX_ASPECT * height:
@@ -166,12 +198,13 @@ def _to_pixels(profile: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _is_light_on_dark(grey: np.ndarray) -> bool:
-    """Whether a picture is lighter than its background, the quadric that fits its frame best."""
-    y, x = np.meshgrid(*(np.linspace(-1, 1, length) for length in grey.shape), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    frame = np.maximum(abs(x), abs(y)) > 0.9
-    surface = terms @ np.linalg.lstsq(terms[frame], grey[frame])[0]
-    return bool(((grey - surface) ** 3).sum() > 0)
+    """Whether ink is lighter than what is around it, the median of half the picture: a shadow has its own."""
+    from scipy import ndimage
+
+    step = max(1, min(grey.shape) // 40)
+    small = ndimage.uniform_filter(grey, step)[step // 2 :: step, step // 2 :: step]
+    around = ndimage.median_filter(small, [1 + 2 * (side // 4) for side in small.shape], mode="nearest")
+    return bool(((small - around) ** 3).sum() > 0)
 
 
 def _otsu(values: np.ndarray) -> float:

@@ -146,7 +146,12 @@ def _draw_predictions(subfigure: Any, dataset: Dataset, probabilities: np.ndarra
 
 
 def seen(
-    path: StrPath, grey: np.ndarray, image: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+    path: StrPath,
+    grey: np.ndarray,
+    image: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    unsure: bool = False,
 ) -> None:
     """A user's picture, what the network sees of it, and the probabilities of the classes.
 
@@ -156,6 +161,7 @@ def seen(
       image: ``[28, 28]``, uint8.
       probabilities: ``[classes]``.
       class_names: of the classes.
+      unsure: whether the picture is like nothing that the network was trained on.
     """
     figure = pictures.new(9.0, 3.2)
     came, went_in, says = figure.subplots(1, 3, width_ratios=(1, 1, 1.2))
@@ -173,7 +179,7 @@ def seen(
     says.set_yticks(range(len(probabilities)), names)
     says.invert_yaxis()
     says.set(xlim=(0, 1.2), xticks=[], xlabel="probability")
-    says.set_title(f"{names[best]}: {probabilities[best]:.1%}", wrap=True)
+    says.set_title("not sure" if unsure else f"{names[best]}: {probabilities[best]:.1%}", wrap=True)
     says.spines[["top", "right", "bottom"]].set_visible(False)
     pictures.save(figure, path)
 

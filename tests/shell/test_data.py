@@ -395,6 +395,37 @@ def test_other_builders_say_that_they_need_tensorflow(monkeypatch, tmp_path):
         data.load("cifar10", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["emnist/letters", "cifar10"])
+def test_pictures_that_tfds_gives_with_rows_and_columns_swapped_are_put_upright(monkeypatch, tmp_path, name):
+    import tensorflow_datasets as tfds
+
+    given = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4, 1)
+    features = {
+        "image": SimpleNamespace(shape=(4, 4, 1)), "label": SimpleNamespace(shape=(), names=["a", "b"]),
+    }  # fmt: skip
+    builder = SimpleNamespace(
+        info=SimpleNamespace(features=features, splits=("train", "test")), is_prepared=lambda: True,
+        download_and_prepare=lambda: None,
+        as_dataset=lambda **_: {"image": given, "label": np.arange(6) % 2},
+    )  # fmt: skip
+    tensorflow = SimpleNamespace(config=SimpleNamespace(set_visible_devices=lambda *_: None))
+    monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
+    monkeypatch.setattr(downloads.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(downloads, "_builder", lambda name, data_dir: builder)
+    monkeypatch.setattr(tfds, "as_numpy", lambda dataset: dataset)
+    monkeypatch.setattr(data, "check_name", lambda name: None)
+    monkeypatch.setattr(data, "_is_name", lambda name: True)
+    is_swapped = name == "emnist/letters"
+    expected = np.stack([picture[..., 0].T for picture in given])[..., None] if is_swapped else given
+    for _ in range(2):  # from tfds, and from what was kept of it
+        loaded = data.load(name, data_dir=tmp_path)
+        np.testing.assert_array_equal(loaded.train.images, expected)
+        np.testing.assert_array_equal(loaded.test.images, expected)
+        assert any("swapped back" in note for note in loaded.notes) == is_swapped
+    (kept,) = (tmp_path / "jaxnaive").iterdir()
+    assert kept.name == ("emnist-letters-upright" if is_swapped else "cifar10")
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_before_tfds_is_imported():
     script = (
         "import sys; from jaxnaive import data\n"

@@ -1,5 +1,6 @@
 """Pictures of digits as a user has them: what is found in them, what is made of it, and what is refused."""
 
+import contextlib
 import json
 import os
 import struct
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from shell.strokes import PLAIN, strokes
+from shell.strokes import OTHER, PLAIN, SLANTED, strokes
 
 from experiments import predict
 from jaxnaive import command, data, networks, runs, training
@@ -173,6 +174,82 @@ def test_a_part_that_does_not_touch_belongs_to_the_digit_and_dirt_does_not():
 def test_what_is_not_one_digit_is_refused(grey, message):
     with pytest.raises(ValueError, match=message):
         see(grey)
+
+
+# --- pictures as people have them ---------------------------------------------------------------------
+
+
+def speckled(grey, share):
+    noise = np.random.default_rng(0).random(grey.shape)
+    return np.where(noise < share / 2, 0, np.where(noise > 1 - share / 2, 255, grey))
+
+
+def dithered(grey):
+    """In uneven light, printed in black and white."""
+    photo = np.uint8((0.25 + 0.6 * grey / 255) * np.linspace(200, 255, grey.shape[1]))
+    return 255 * np.asarray(Image.fromarray(photo).convert("1"))
+
+
+def boxed(grey, ink, margin):
+    image, last = Image.fromarray(grey), len(grey) - margin
+    ImageDraw.Draw(image).rectangle([margin, margin, last, last], outline=ink, width=2)
+    return np.asarray(image)
+
+
+def ruled(grey, ink, width, is_squared):
+    page = grey.copy()
+    for start in range(12, len(grey), 25):
+        for lines in (page, page.T)[: 1 + is_squared]:
+            lines[start : start + width] = np.minimum(lines[start : start + width], ink)
+    return page
+
+
+def shaded(grey, light):
+    """Half of it in a shadow with a hard edge, across the digit."""
+    y, x = np.mgrid[: len(grey), : len(grey)] / len(grey)
+    return grey * np.where(x + 0.3 * y > 0.55, light, 1)
+
+
+@pytest.mark.xdist_group("mnist")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda grey: grey,
+        lambda grey: speckled(grey, 0.02), lambda grey: speckled(grey, 0.3),
+        dithered,
+        lambda grey: boxed(grey, 20, 6), lambda grey: boxed(grey, 120, 20),
+        lambda grey: ruled(grey, 200, 1, True), lambda grey: ruled(grey, 80, 2, True),
+        lambda grey: ruled(grey, 120, 2, False),
+        lambda grey: shaded(grey, 0.7), lambda grey: shaded(grey, 0.4),
+    ],
+    ids=["clean", "few specks", "specks", "dithered", "box", "grey box", "faint squares", "squares", "lines",
+         "shadow", "deep shadow"],
+)  # fmt: skip
+def test_a_picture_of_a_digit_is_recognised_or_the_network_is_not_sure(mnist_run, spoil):
+    network, seen, digits = networks.load(mnist_run), [], []
+    for style in (PLAIN, SLANTED, OTHER):
+        for digit, drawn in enumerate(style):
+            page = spoil(picture(size=200, width=13, parts=strokes(drawn, 0.7, 0.15, 0.15)))
+            with contextlib.suppress(ValueError):  # one line that says what is wrong
+                seen.append(see(page))
+                digits.append(digit)
+    logits = training.predict(network.params, np.stack(seen), network.model)
+    right, sure = np.asarray(logits).argmax(axis=1) == digits, ~network.is_unlike(np.stack(seen))
+    assert not (sure & ~right).any() and (sure & right).sum() >= 25  # of 30
+
+
+def test_a_line_is_a_digit_where_there_is_nothing_else():
+    thin = see(picture(parts=[[(0.5, 0.05), (0.5, 0.95)]], width=2))
+    assert thin[:, 13:15].sum() > 0.9 * thin.sum() > 0
+    tight = see(picture(parts=[[(0, 0.05), (1, 0.05), (0.4, 1)]], width=9))  # a 7 that fills the picture
+    assert (tight > 128).sum(axis=1).max() >= 15
+
+
+@pytest.mark.parametrize("slope", ["down", "across"])
+def test_the_end_of_uneven_light_is_no_ink(slope):
+    light = np.linspace(0.4, 1, 120)
+    page = picture() * (light[:, None] if slope == "down" else light)
+    assert abs(see(page).astype(int) - see(picture())).mean() < 4
 
 
 # --- files -------------------------------------------------------------------------------------------------
@@ -348,6 +425,47 @@ def test_predict_goes_on_after_a_picture_that_it_cannot_use(here, mnist_run, cap
         f"error: {blank}: got a blank picture, expected a digit that stands out from its background",
     ]
     assert len(caplog.messages) == 3 and caplog.messages[2].startswith(f"error: {cut}: ")
+
+
+def scribble():
+    """Of no digit."""
+    return picture(parts=[[(0.15, 0.2), (0.85, 0.8), (0.2, 0.75), (0.8, 0.15), (0.5, 0.9), (0.5, 0.1)]])
+
+
+@pytest.mark.xdist_group("mnist")
+def test_predict_is_not_sure_of_what_is_no_digit(here, mnist_run, capsys, monkeypatch):
+    paths = (
+        saved(here, Image.fromarray(scribble()), "no.png"),
+        saved(here, Image.fromarray(picture("3")), "3.png"),
+    )
+    drawn = []
+    monkeypatch.setattr(predict.plots, "seen", lambda *given: drawn.append(given[-1]))
+    capsys.readouterr()
+    first, second = predict.main(predict.Options(paths, run=mnist_run))
+    no, three = capsys.readouterr().out.splitlines()
+    best = first.argmax()
+    assert no.startswith(
+        f"{paths[0]}: not sure: like nothing the network was trained on ({best} {first[best]:.1%}, "
+    )
+    assert three.startswith(f"{paths[1]}: 3 {second[3]:.1%}, ") and "not sure" not in three
+    assert drawn == [True, False]
+
+
+def test_predict_turns_pictures_into_what_a_network_of_dark_digits_was_trained_on(here, mnist, caplog):
+    dark = 255 - np.asarray(mnist.train.images[:3000])
+    own = data.from_arrays(dark, mnist.train.labels[:3000])
+    options = {"hidden": (64,), "epochs": 8, "optimizer": "adam", "learning_rate": 0.01, "progress": False}
+    network = fitting.fit(own, **options)
+    network.save(here / "dark.safetensors")
+    paths = tuple(saved(here, Image.fromarray(picture(digit)), f"{digit}.png") for digit in "0236")
+    found = predict.main(predict.Options(paths, run=here / "dark.safetensors"))
+    assert [one.argmax() for one in found] == [0, 2, 3, 6] and not caplog.messages
+    network._replace(rejection=None).save(here / "dark.safetensors")  # as of an earlier version
+    predict.main(predict.Options(paths[:1], run=here / "dark.safetensors"))
+    assert caplog.messages == [
+        f'{here / "dark.safetensors"}: of an earlier version, without what it takes to say "not sure"; '
+        "train it again to have that"
+    ]
 
 
 def test_predict_needs_pictures_and_a_run(here):

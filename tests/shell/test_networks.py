@@ -8,9 +8,10 @@ import pytest
 import safetensors.numpy
 
 from experiments import mnist
-from jaxnaive import data, networks, runs, training
+from jaxnaive import data, networks, rejection, runs, training
 from jaxnaive.disk import checkpoints
 from jaxnaive.job import Job
+from jaxnaive.networks import fitting
 from jaxnaive.pictures import plots
 
 
@@ -112,3 +113,71 @@ def test_other_data_than_it_was_trained_on_is_refused(folder):
     change(folder, fingerprint="00000000")
     with pytest.raises(ValueError, match=r"digits: got the data \w{8}, but .* was trained on 00000000"):
         networks.load_dataset(networks.load(folder))
+
+
+# --- what it does not know ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_pictures(tmp_path_factory):
+    """A network for random pictures of MNIST's size, of three classes, and the pictures."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    images = np.clip(rng.integers(0, 200, (3, 28, 28))[labels] + rng.normal(0, 20, (300, 28, 28)), 0, 255)
+    images = images.astype(np.uint8)
+    out = tmp_path_factory.mktemp("pictures") / "run"
+    return fitting.fit(
+        (images, labels), hidden=(16,), epochs=9, optimizer="adam", out=out, progress=False
+    ), images
+
+
+def test_a_run_and_a_saved_network_keep_what_they_do_not_know(of_pictures, tmp_path):
+    network, images = of_pictures
+    network.save(tmp_path / "network.safetensors")
+    noise = np.random.default_rng(1).integers(0, 256, (20, 28, 28), np.uint8)
+    for kept in (network, networks.load(network.folder), networks.load(tmp_path / "network.safetensors")):
+        assert kept.rejection is not None and network.rejection is not None
+        for got, expected in zip(kept.rejection, network.rejection, strict=True):
+            assert isinstance(got, np.ndarray)
+            np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(kept.params[0]["w"], network.params[0]["w"])
+        assert kept.is_unlike(images).mean() < 0.2 and kept.is_unlike(noise).all()
+    named = safetensors.numpy.load_file(tmp_path / "network.safetensors")
+    parts = [f"rejection.{name}" for name in ("axes", "limit", "mean")]
+    assert sorted(named) == ["0.b", "0.w", "1.b", "1.w", *parts]
+
+
+def test_held_out_examples_have_no_part_in_what_is_known(of_pictures):
+    network, images = of_pictures
+    labels = np.arange(300) % 3
+    planned = fitting.plan(Job(validation=0.5), data.load((images, labels)))
+    found = networks.learn_rejection(planned.train, network.schema)
+    expected = rejection.learn(planned.train.images, planned.train.labels, 3)
+    assert found is not None
+    np.testing.assert_array_equal(found.mean, expected.mean)
+
+
+def test_a_network_from_before_there_was_a_rejection_is_loaded_and_says_so(of_pictures, tmp_path):
+    network, images = of_pictures
+    old = network._replace(rejection=None)
+    old.save(tmp_path / "old.safetensors")
+    assert sorted(safetensors.numpy.load_file(tmp_path / "old.safetensors")) == ["0.b", "0.w", "1.b", "1.w"]
+    loaded = networks.load(tmp_path / "old.safetensors")
+    with pytest.raises(ValueError, match="network that cannot say what it does not know, expected one for"):
+        loaded.is_unlike(images)
+    for name in ("config.json", "certificate.json", "params.safetensors"):
+        (tmp_path / name).write_bytes((network.folder / name).read_bytes())
+    assert networks.load(tmp_path).rejection is None
+
+
+def test_a_damaged_rejection_is_refused_and_other_pictures_than_mnists_have_none(
+    of_pictures, finished, tmp_path
+):
+    network, _ = of_pictures
+    for name in ("config.json", "certificate.json", "params.safetensors", networks.REJECTION):
+        (tmp_path / name).write_bytes((network.folder / name).read_bytes())
+    path = tmp_path / networks.REJECTION
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(checkpoints.DamagedError, match=r"rejection\.safetensors: not a whole checkpoint"):
+        networks.load(tmp_path)
+    assert networks.load(finished[0]).rejection is None and not (finished[0] / networks.REJECTION).exists()

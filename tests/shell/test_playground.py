@@ -11,7 +11,7 @@ from shell.strokes import OTHER, PLAIN, SLANTED, strokes
 from shell.toys import screen
 
 from experiments import playground as experiment
-from jaxnaive import command, layers, networks, runs, training
+from jaxnaive import command, layers, networks, rejection, runs, training
 from jaxnaive.data import schema
 from jaxnaive.job import Job
 from jaxnaive.networks import handwriting
@@ -197,6 +197,42 @@ def test_a_keyboard_draws_too_and_the_words_are_those_of_the_readers_language(pa
     pad.execute_script("document.documentElement.lang = 'zh'")
     assert said(pad).startswith("它说是 1，")
     assert pad.find_element("css selector", "h1").text == "写一个数字"
+
+
+def test_the_page_is_as_far_from_knowing_a_picture_as_python_is(pad, network, mnist):
+    images = np.concatenate(
+        [mnist.test.images[:40], np.random.default_rng(0).integers(0, 256, (9, 28, 28), np.uint8)]
+    )
+    says = np.asarray(training.predict(network.params, images, network.model)).argmax(axis=1)
+    theirs = pad.execute_script(
+        "const [images, says] = arguments; return images.map((image, i) => pad.distance(image, says[i]))",
+        images.reshape(-1, 784).tolist(), says.tolist(),
+    )  # fmt: skip
+    np.testing.assert_allclose(theirs, rejection.distances(network.rejection, images, says), rtol=1e-4)
+
+
+def test_of_what_is_no_digit_the_page_says_that_it_is_not_sure_in_both_languages(pad):
+    draw(pad, strokes("20,20 80,80 | 80,20 20,80 | 50,10 50,90 | 10,50 90,50"))
+    assert said(pad).startswith("Not sure: like nothing the network was trained on (") and "%)" in said(pad)
+    pad.execute_script("document.documentElement.lang = 'zh'")
+    assert said(pad).startswith("说不准：网络没有学过这样的东西（")
+    click(pad, CLEAR)
+    draw(pad, strokes(PLAIN[3]))
+    assert said(pad).startswith("它说是 3，")
+
+
+def test_a_network_of_dark_digits_sees_dark_digits(browser, tmp_path, mnist):
+    images, labels = 255 - np.asarray(mnist.train.images[:600]), np.asarray(mnist.train.labels[:600])
+    network = made(tmp_path, 3)._replace(rejection=rejection.learn(images, labels, 10))
+    (tmp_path / "page.html").write_text(playground.to_html(network))
+    browser.get((tmp_path / "page.html").as_uri())
+    draw(browser, strokes(PLAIN[0]))
+    ink, seen = browser.execute_script(
+        "const seen = document.querySelector('.seen').getContext('2d').getImageData(0, 0, 28, 28).data;"
+        "return [Array.from(pad.ink()), Array.from(seen).filter((_, i) => i % 4 === 0)]"
+    )
+    expected = handwriting.as_trained(handwriting.normalise(np.reshape(ink, (420, 420))), network.rejection)
+    assert expected[0, 0] == 255 and abs(np.reshape(seen, (28, 28)) - expected.astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,6 +1,7 @@
 "use strict";
 /* A pad to draw digits on, and what a network says to them. `network` has its `class_names` and its `layers`: `w`
-   and `b` of each as base64 of little-endian float32. The normalisation is that of networks/handwriting.py. */
+   and `b` of each as base64 of little-endian float32; and, so that it can be unsure, a `rejection` or null. The
+   normalisation is that of networks/handwriting.py, and the rejection that of rejection.py. */
 jaxnaive.toys.pad = (() => {
   const { make, words, button, checkbox, said, guard } = jaxnaive;
   const SIDE = 28, BOX = 20, MIDDLE = 14; // as in handwriting.py
@@ -30,6 +31,27 @@ jaxnaive.toys.pad = (() => {
       const y = dense(layer, x);
       return (x = k < layers.length - 1 ? y.map((value) => Math.max(value, 0)) : y);
     });
+  }
+
+  // --- what it does not know, as distances() in rejection.py -----------------------------------------------
+
+  function readRejection({ mean, axes, limit, is_light }) {
+    return { mean: floats(mean), axes: floats(axes), limit, isLight: is_light };
+  }
+
+  /* How far an image is from the training images of class k. */
+  function distance({ mean, axes }, image, k) {
+    const half = SIDE / 2, cells = half * half, count = axes.length / mean.length;
+    const means = new Float64Array(cells);
+    image.forEach((value, i) => {
+      means[Math.floor(i / SIDE / 2) * half + Math.floor((i % SIDE) / 2)] += value / 255 / 4;
+    });
+    const away = means.map((value, i) => Math.sqrt(value) - mean[k * cells + i]);
+    let rest = away.reduce((sum, value) => sum + value ** 2, 0);
+    for (let axis = 0; axis < count; axis++) {
+      rest -= away.reduce((sum, value, i) => sum + value * axes[(k * cells + i) * count + axis], 0) ** 2;
+    }
+    return rest;
   }
 
   function softmax(logits) {
@@ -205,6 +227,7 @@ jaxnaive.toys.pad = (() => {
 
   function build(element, network) {
     const layers = read(network), names = network.class_names;
+    const rejection = network.rejection && readRejection(network.rejection);
     const inputs = layers[0].w.length / layers[0].b.length;
     if (inputs !== SIDE * SIDE) {
       throw Object.assign(new Error(`pad: got a network of ${inputs} inputs, expected ${SIDE * SIDE}`),
@@ -224,11 +247,12 @@ jaxnaive.toys.pad = (() => {
     function show() {
       waiting = false;
       paper.redraw();
-      const image = (box.input.checked ? normalise : resize)(paper.ink(), PAD, PAD);
+      const drawn = (box.input.checked ? normalise : resize)(paper.ink(), PAD, PAD);
+      const image = drawn && rejection?.isLight ? drawn.map((value) => 255 - value) : drawn;
       const outputs = image && activations(layers, image);
       clear.disabled = undo.disabled = !paper.strokes.length;
       showImage(image ?? new Uint8Array(SIDE * SIDE));
-      showProbabilities(outputs && softmax(outputs.at(-1)));
+      showProbabilities(outputs && softmax(outputs.at(-1)), image);
       hidden.forEach((one, k) => one.show(outputs ? outputs[k] : new Float64Array(layers[k].b.length)));
     }
 
@@ -238,7 +262,11 @@ jaxnaive.toys.pad = (() => {
       seen.getContext("2d").putImageData(pixels, 0, 0);
     }
 
-    function showProbabilities(probabilities) {
+    function isUnlike(image, best) {
+      return Boolean(rejection) && distance(rejection, image, best) > rejection.limit;
+    }
+
+    function showProbabilities(probabilities, image) {
       const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
       rows.forEach((row, k) => {
         row.className = k === best ? "best" : "";
@@ -246,10 +274,16 @@ jaxnaive.toys.pad = (() => {
         row.lastElementChild.textContent = probabilities ? percent(probabilities[k]) : "–";
       });
       if (probabilities && paper.isDown) return; // a screen reader reads the answer once a stroke
-      answer.replaceChildren(probabilities
-        ? words(`It says ${names[best]}, ${percent(probabilities[best])}`,
-          `它说是 ${names[best]}，${percent(probabilities[best])}`)
-        : words("Draw one on the pad.", "请在画板上写一个。"));
+      answer.replaceChildren(says(probabilities, image, best));
+    }
+
+    function says(probabilities, image, best) {
+      if (!probabilities) return words("Draw one on the pad.", "请在画板上写一个。");
+      const name = names[best], probability = percent(probabilities[best]);
+      return isUnlike(image, best)
+        ? words(`Not sure: like nothing the network was trained on (${name}, ${probability})`,
+          `说不准：网络没有学过这样的东西（${name}，${probability}）`)
+        : words(`It says ${name}, ${probability}`, `它说是 ${name}，${probability}`);
     }
 
     const paper = sheet(changed);
@@ -278,7 +312,8 @@ jaxnaive.toys.pad = (() => {
     document.addEventListener("themechange", changed);
     window.addEventListener("resize", changed);
     show();
-    return { activations: (image) => activations(layers, image), ink: paper.ink };
+    return { activations: (image) => activations(layers, image), ink: paper.ink,
+      distance: (image, k) => distance(rejection, image, k) };
   }
 
   function start(element, { network }) {
