@@ -67,6 +67,7 @@ def main(options: Options) -> list[np.ndarray]:
         probabilities = np.asarray(layers.softmax(logits))[0]
         unsure = network.rejection is not None and bool(network.is_unlike(seen[None])[0])
         figure = options.out / f"seen-{number}-{path.stem}.png"
+        files.make_folder(options.out)
         plots.seen(figure, grey, seen, probabilities, network.class_names, unsure)
         likeliest = np.argsort(-probabilities, kind="stable")[:LIKELIEST]
         said = ", ".join(f"{network.class_names[k]} {probabilities[k]:.1%}" for k in likeliest)
