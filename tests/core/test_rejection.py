@@ -52,6 +52,12 @@ def test_as_many_are_refused_as_is_said_and_those_of_other_classes_too(learned):
     assert agree.mean() > 0.99
 
 
+def test_the_limit_is_that_of_pictures_which_the_axes_have_not_seen(monkeypatch):
+    monkeypatch.setattr(rejection, "AXES", 5)
+    few = rejection.learn(IMAGES[:60], LABELS[:60], 3)  # so few that the axes fit them closely
+    assert rejection.is_unlike(few, IMAGES[60:], LABELS[60:]).mean() < 0.1
+
+
 def test_it_has_the_shapes_that_a_file_is_expected_to_have(learned):
     blank = rejection.blank(3, 64)
     assert [part.shape for part in blank] == [part.shape for part in learned]
