@@ -29,6 +29,7 @@ EXPLAINED = (
     (rf"\b{IDEAS} ideas and {BUGS} bugs|{IDEAS} 个想法和 {BUGS} 个错误", "the rows of rows.md"),
     (rf"\blists {len(FAULTS)} faults|列出 {len(FAULTS)} 种故障", "the rows of faults.md"),
     (rf"\ba run {KILLS}\s+times|杀掉\s+{KILLS} 次", "the test that kills so often"),
+    (r"\bthat writes 200 times|杀掉 200 次", "the tests that kill four things 50 times each"),
     (r"to 1e-5\)|多线程时相差不到 1e-5", "test_faults compares the runs so closely"),
     (rf"Python {PYTHON} or later|Python {PYTHON} 或更高版本", "requires-python"),
     (r"tested with 3\.11|用 3\.11 测试过", "the Python of CI"),
