@@ -13,6 +13,7 @@ one. The examples of PyTorch, JAX and NumPy are float32: a million of them take 
 processes. An entrant whose package is not installed is named and left out.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -177,8 +178,8 @@ def growth_of(points: Sequence[Point], axis: str) -> dict[int, float]:
 
 def not_linear(growth: dict[int, float]) -> bool:
     """Whether the cost of one more is not the same everywhere, or not known."""
-    costs = growth.values()
-    return bool(growth) and not max(costs) <= (1 + LINEAR_WITHIN) * min(costs)
+    costs = list(growth.values())
+    return bool(growth) and not np.max(costs) <= (1 + LINEAR_WITHIN) * np.min(costs)
 
 
 def to_text(growth: dict[int, float], axis: str) -> str:
@@ -212,28 +213,36 @@ def print_table(points: Sequence[Point], names: Sequence[str], rate: float) -> N
 def save(options: Options, points: Sequence[Point], rate: float, growth: dict[str, dict[int, float]]) -> None:
     """Write ``growth.json`` and ``growth.png`` into the folder of the run."""
     out = options.out or runs.new_folder(command.RUNS, EXPERIMENT)
-    described: dict[str, Any] = results.machine_and_versions() | {
+    files.make_folder(out)
+    described = {
         "gigaflops": rate / 1e9,
-        "points": [
-            {"size": size_at(point.axis, point.value)._asdict()} | point._asdict() for point in points
-        ],
+        "points": list(map(_as_dict, points)),
         "seconds_for_one_more": growth,
     }
-    files.make_folder(out)
-    files.write_json(out / "growth.json", described)
-    axes = {axis: [point for point in points if point.axis == axis] for axis in AXES}
-    shown = [
-        plots.Axis(
-            AXES[axis] + (f" ({HIDDEN_OF_SEEDS} hidden units)" if axis == "seeds" else ""),
-            [point.value for point in own],
-            {name: [point.median(name) for point in own] for name in own[0].seconds},
-            [point.limit for point in own],
-        )
-        for axis, own in axes.items()
-        if own
-    ]
-    plots.growth(out / "growth.png", shown, f"784-512-10, an epoch of 20,480, {timings.processor()}")
+    files.write_json(out / "growth.json", results.machine_and_versions() | described)
+    shown = [_shown(axis, [point for point in points if point.axis == axis]) for axis in AXES]
+    title = f"An epoch of {BASE.examples:,} examples, 784-512-10, batches of 128; {timings.processor()}"
+    plots.growth(out / "growth.png", [axis for axis in shown if axis.values], title)
     print(f"saved {out}/: growth.json, growth.png")
+
+
+def _as_dict(point: Point) -> dict[str, Any]:
+    seconds = {
+        name: [None if math.isnan(one) else one for one in found] for name, found in point.seconds.items()
+    }
+    size = size_at(point.axis, point.value)._asdict()
+    return point._asdict() | {"size": size, "seconds": seconds}
+
+
+def _shown(axis: str, points: Sequence[Point]) -> plots.Axis:
+    """The points of an axis, as they are drawn."""
+    names = points[0].seconds if points else ()
+    return plots.Axis(
+        f"{AXES[axis]}, {HIDDEN_OF_SEEDS} hidden units" if axis == "seeds" else AXES[axis],
+        [point.value for point in points],
+        {name: [point.median(name) for point in points] for name in names},
+        [point.limit for point in points],
+    )
 
 
 if __name__ == "__main__":

@@ -361,15 +361,13 @@ def growth(path: StrPath, axes_shown: Sequence[Axis], title: str) -> None:
       title: what it shows.
     """
     columns = min(len(axes_shown), 3)
-    rows = math.ceil((len(axes_shown) + 1) / columns) if columns > 1 else len(axes_shown) + 1
+    rows = math.ceil((len(axes_shown) + 1) / columns)  # one for the legend
     figure = pictures.new(max(3.1 * columns, 5.0), 2.7 * rows + 0.4)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, shown in zip(panels, axes_shown, strict=False):
         _draw_growth(axes, shown)
     for axes in panels[len(axes_shown) :]:
         axes.axis("off")
-    for axes in panels[: len(axes_shown) : columns]:
-        axes.set_ylabel("seconds an epoch")
     handles, names = panels[0].get_legend_handles_labels()
     panels[len(axes_shown)].legend(handles, names, loc="center", frameon=False)
     pictures.write_title(figure, title)
@@ -378,13 +376,18 @@ def growth(path: StrPath, axes_shown: Sequence[Axis], title: str) -> None:
 
 def _draw_growth(axes: Any, shown: Axis) -> None:
     """One panel, both of its axes logarithmic."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
     for style, (name, seconds) in zip(itertools.cycle(palette.STYLES), shown.seconds.items(), strict=False):
         axes.plot(shown.values, seconds, markersize=5, linewidth=1.2, label=shortened(name), **style)
     limit = {"color": palette.MUTED, "linestyle": "--", "linewidth": 1}
     axes.plot(shown.values, shown.limit, label="limit of the products", **limit)
-    axes.set(xscale="log", yscale="log", xlabel=shortened(shown.name))
-    axes.set_xticks(shown.values, [f"{value:,}" for value in shown.values], fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel=shortened(shown.name), ylabel="seconds an epoch")
+    axes.set_xticks(shown.values, [f"{value:,}" for value in shown.values])
     axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
 
 
