@@ -387,7 +387,8 @@ def _draw_growth(axes: Any, shown: Axis) -> None:
     axes.minorticks_off()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.tick_params(labelsize=8)
+    axes.tick_params("x", labelsize=7)
+    axes.tick_params("y", labelsize=8)
     axes.grid(alpha=0.3)
 
 
