@@ -101,10 +101,7 @@ def cell(value: Any) -> str:
 
 def save(out: Path, plan: Plan, rows: dict[str, dict[str, Any]], result: Result) -> None:
     """Write ``race.json`` and ``race.png`` into a folder."""
-    processor = timings.processor()
-    described = {
-        "machine": {"processor": processor, "cores": os.cpu_count(), "system": platform.platform()},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    described = machine_and_versions() | {
         "gigaflops": result.gigaflops,
         "fraction_of_limit": result.fraction_of_limit,
         "recipes": {name: {task: one._asdict() for task, one in own.items()} for name, own in plan.items()},
@@ -115,8 +112,20 @@ def save(out: Path, plan: Plan, rows: dict[str, dict[str, Any]], result: Result)
         },
     }
     files.write_json(out / "race.json", described)
-    plots.race(out / "race.png", rows, f"784-512-10 on MNIST, {processor}")
+    plots.race(out / "race.png", rows, f"784-512-10 on MNIST, {timings.processor()}")
     print(f"saved {out}/: race.json, race.png, processes.jsonl")
+
+
+def machine_and_versions() -> dict[str, Any]:
+    """What the numbers of a race depend on."""
+    return {
+        "machine": {
+            "processor": timings.processor(),
+            "cores": os.cpu_count(),
+            "system": platform.platform(),
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    }
 
 
 def version(package: str) -> str | None:

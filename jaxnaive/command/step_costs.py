@@ -4,6 +4,7 @@ Matrix products cannot be had faster than at the best rate that the machine reac
 or by NumPy. What a step takes beyond that is what is left to gain.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -46,13 +47,30 @@ def measure(batch_size: int = 128, rounds: int = ROUNDS) -> Costs:
     host = np.asarray(square)  # apart: NumPy's threads stay busy for a while, and slow XLA's down
     (by_numpy,) = benchmark.medians(lambda: host @ host, rounds=rounds)
     rate = 2 * LARGE**3 / min(large, by_numpy)
-    multiplications = batch_size * HIDDEN * np.array([INPUTS + CLASSES, INPUTS + 2 * CLASSES])
-    least_forward, least_gradient = (2 * multiplications / rate).tolist()
+    least_forward, least_gradient = (
+        2 * count / rate for count in multiplications(batch_size, INPUTS, HIDDEN, CLASSES)
+    )
     return Costs(
         dict(zip(NAMES, (data, forward, both - forward, step), strict=True)),
         dict(zip(NAMES, (0.0, least_forward, least_gradient, 0.0), strict=True)),
         rate,
     )
+
+
+def multiplications(batch_size: int, *sizes: int) -> tuple[int, int]:
+    """How many the matrix products of a step have: of the forward pass, and of the gradient.
+
+    The gradient has two products a layer, of which the first layer needs one: nobody asks for the images'.
+
+    Args:
+      batch_size: examples a batch.
+      sizes: of the network, as :func:`jaxnaive.layers.mlp` takes them.
+
+    >>> multiplications(1, 784, 512, 10) == (784 * 512 + 512 * 10, 784 * 512 + 2 * 512 * 10)
+    True
+    """
+    first, *others = (inputs * outputs for inputs, outputs in pairwise(sizes))
+    return batch_size * (first + sum(others)), batch_size * (first + 2 * sum(others))
 
 
 def _steps(batch_size: int) -> list[Any]:

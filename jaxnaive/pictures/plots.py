@@ -349,6 +349,55 @@ def _race_processes(axes: Any, rows: dict[str, dict[str, Any]]) -> None:
     axes.set_title("to 98 % test accuracy", fontsize=10)
 
 
+class Axis(NamedTuple):
+    """Seconds over the values of an axis."""
+
+    name: str
+    values: Sequence[int]
+    seconds: dict[str, Sequence[float]]  # by the name of an entrant; not a number where it failed
+    limit: Sequence[float]  # seconds that no entrant can be below
+
+
+def growth(path: StrPath, axes_shown: Sequence[Axis], title: str) -> None:
+    """How the seconds of an epoch grow: a panel an axis, and in it a line an entrant, and the limit in grey.
+
+    Args:
+      path: the PNG file to write.
+      axes_shown: in their order, with the same entrants.
+      title: what it shows.
+    """
+    columns = min(len(axes_shown), 3)
+    rows = math.ceil((len(axes_shown) + 1) / columns)  # one for the legend
+    figure = pictures.new(max(3.1 * columns, 5.0), 2.7 * rows + 0.4)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, shown in zip(panels, axes_shown, strict=False):
+        _draw_growth(axes, shown)
+    for axes in panels[len(axes_shown) :]:
+        axes.axis("off")
+    handles, names = panels[0].get_legend_handles_labels()
+    panels[len(axes_shown)].legend(handles, names, loc="center", frameon=False)
+    pictures.write_title(figure, title)
+    pictures.save(figure, path)
+
+
+def _draw_growth(axes: Any, shown: Axis) -> None:
+    """One panel, both of its axes logarithmic."""
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    for style, (name, seconds) in zip(itertools.cycle(palette.STYLES), shown.seconds.items(), strict=False):
+        axes.plot(shown.values, seconds, markersize=5, linewidth=1.2, label=shortened(name), **style)
+    limit = {"color": palette.MUTED, "linestyle": "--", "linewidth": 1}
+    axes.plot(shown.values, shown.limit, label="limit of the products", **limit)
+    axes.set(xscale="log", yscale="log", xlabel=shortened(shown.name), ylabel="seconds an epoch")
+    axes.set_xticks(shown.values, [f"{value:,}" for value in shown.values])
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.tick_params("x", labelsize=7)
+    axes.tick_params("y", labelsize=8)
+    axes.grid(alpha=0.3)
+
+
 ROW_WIDTH = 56  # columns, of the name of a mistake
 
 

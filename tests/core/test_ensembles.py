@@ -96,6 +96,19 @@ def test_chunks_change_nothing(memory, cores, seeds_and_points):
     np.testing.assert_allclose(found, expected[:, :, :3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("cores", [2, 8])
+@pytest.mark.parametrize("seeds", [4, 16, 64, 256])
+def test_the_seeds_are_cut_so_that_no_core_waits_for_the_others(seeds, cores, monkeypatch):
+    needed, _ = ensembles.bytes_of_a_run(product, ["a", "b"])
+    monkeypatch.setattr(ensembles, "CPU_SEEDS_BYTES", 6 * needed)  # room for six of them in a chunk
+    keys = jax.random.split(jax.random.key(0), seeds)
+    plan = ensembles.plan(product, keys, {"a": [1], "b": [2]}, memory=10**9, cores=cores)
+    runs = [0] * cores
+    for chunk in plan.chunks:  # each goes to the core that is done first
+        runs[runs.index(min(runs))] += len(chunk.seeds)
+    assert max(runs) == math.ceil(seeds / cores) and len(plan.chunks[0].seeds) <= 6
+
+
 def test_chunks_of_whole_trainings_change_nothing():
     needed, _ = ensembles.bytes_of_a_run(run, GRID)
     memory = 5 * needed

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPTS = (
     "mnist", "sweep", "tuned", "optimizers", "batch_sizes", "distributed", "predict", "export", "report",
-    "playground", "notes", "claims", "race/race", "race/gradients",
+    "playground", "notes", "claims", "race/race", "race/gradients", "race/growth",
 )  # fmt: skip
 INTEGER, NUMBER = ("x", "1.5", "", "nan", "1e3"), ("x", "", "nan", "inf", "-1", "1,5")
 TOO_SMALL = ("-1", "0", "-99999999999999999999")
@@ -43,6 +43,10 @@ NEVER = {  # by the name of an option: values that no script takes
     "rounds": (*INTEGER, *TOO_SMALL),
     "peers": (*NOT_CHOICES, "tensorflow2"),
     "programs": NOT_CHOICES,
+    "axes": NOT_CHOICES,
+    "depth": (*INTEGER, *TOO_SMALL),
+    "examples": (*INTEGER, *TOO_SMALL),
+    "seconds": NUMBER,
     "only": NOT_CHOICES,
     "language": (*NOT_CHOICES, "de", "ZH"),
     "to": (*NOT_CHOICES, "pickle"),

@@ -29,6 +29,9 @@ ONE = Summary(*(np.array(number) for number in (0.5, 0.1, 0.4, 0.6)))
 OTHER = Summary(*(np.array(number) for number in (0.8, 0.1, 0.7, 0.9)))
 SECONDS = {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}
 RACED = {"epoch": 1.0, "same recipe": SECONDS, "own recipe": SECONDS, "as the book": SECONDS}
+GROWN = plots.Axis(
+    "the units of a layer", [1, 1000, 10**6], {name: [1, np.nan, 3] for name in NAMES}, [1, 1, 2]
+)
 IMAGE = np.ones((28, 28), np.uint8)
 IMAGES = np.random.default_rng(0).integers(0, 256, (90, 8, 8), np.uint8)
 LABELS = np.arange(90) % 2
@@ -70,6 +73,8 @@ PLOTS = {
     ),
     "ranking": lambda: plots.ranking(PATH, dict.fromkeys(NAMES, ONE), "x", TITLE),
     "race": lambda: plots.race(PATH, dict.fromkeys(NAMES, RACED), TITLE),
+    "growth": lambda: plots.growth(PATH, [GROWN] * 5, TITLE),
+    "growth, one axis": lambda: plots.growth(PATH, [GROWN], "t"),
     "pairs": lambda: plots.pairs([plots.Pair(name, ONE, OTHER) for name in NAMES], "x", TITLE),
     "pairs, an error": lambda: plots.pairs([plots.Pair("a", None, None, "refused")], "x", TITLE),
     "learning_rates": lambda: plots.learning_rates(NUMBERS, SUMMARY, {"good": (0.2, 0.5)}, TITLE),

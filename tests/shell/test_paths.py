@@ -155,6 +155,9 @@ USES = {  # every public function of the shell that takes a path; ``at`` gives t
         {"a": {"epoch": 1.0, "same recipe": {"seconds": 2.0, "least": 1.0, "most": 3.0, "ratio": 1.0}}},
         "title",
     ),
+    "pictures.plots.growth": lambda at: plots.growth(
+        at("a.png"), [plots.Axis("x", [1, 2], {"a": [1.0, 2.0]}, [0.5, 1.0])], "title"
+    ),
     "runs.open": lambda at: runs.stored_losses(run(at("a")), 1),
     "runs.stored_config": lambda at: runs.stored_config(run(at("a"))),
     "runs.stored_losses": lambda at: runs.stored_losses(run(at("a")), 1),
