@@ -14,7 +14,7 @@ from experiments.race.specification import Hyperparameters
 TARGET = 0.98  # accuracy
 SAME = Hyperparameters("nesterov", 0.6, "one-cycle", 128, 2, 0.15)  # the fastest for jaxnaive
 BOOK = tuple(Hyperparameters("adam", 0.001, "constant", 128, epochs) for epochs in (4, 5, 6, 7, 8))
-RATES, BATCH_SIZES, EPOCHS = (0.15, 0.3, 0.6, 1.2), (64, 128, 256), (1, 2, 3)
+RATES, BATCH_SIZES, EPOCHS = (0.15, 0.3, 0.6, 1.2, 2.4), (64, 128, 256), (1, 2, 3)
 GRID = tuple(
     Hyperparameters("nesterov", rate, "one-cycle", size, epochs, 0.15)
     for rate, size, epochs in itertools.product(RATES, BATCH_SIZES, EPOCHS)
@@ -51,7 +51,7 @@ def best_for_each(names: Iterable[str], measure: Measure, held_out: int) -> dict
             best[name] = found
             edges = [axis.replace("_", " ") for axis, ends in ENDS.items() if getattr(found, axis) in ends]
             on_edge = f"; on an edge of the grid: {', '.join(edges)}" if edges and found in GRID else ""
-            print(f"{name}: best with {describe(found)}{on_edge}")
+            tqdm.write(f"{name}: best with {describe(found)}{on_edge}")
     return best
 
 
