@@ -249,7 +249,7 @@ def test_only_candidates_that_may_be_the_fastest_are_tried():
 
 def test_everyone_gets_the_good_hyperparameters_that_are_fastest_for_it(capsys):
     quick, equal = (SAME._replace(batch_size=256, epochs=1, learning_rate=rate) for rate in (0.3, 0.6))
-    larger = SAME._replace(batch_size=256, learning_rate=1.2)
+    larger = SAME._replace(batch_size=256, learning_rate=2.4)
     found = {quick: 0.983, equal: 0.98, SAME: 0.984, larger: 0.985, search.BOOK[2]: 0.99}
     asked = []
 
@@ -277,7 +277,7 @@ def test_everyone_gets_the_good_hyperparameters_that_are_fastest_for_it(capsys):
         "jaxnaive: best with nesterov 0.6 one-cycle, batch 128, 2 epochs, label smoothing 0.15\n" in printed
     )
     assert (
-        "JAX: best with nesterov 1.2 one-cycle, batch 256, 2 epochs, label smoothing 0.15; on an edge of "
+        "JAX: best with nesterov 2.4 one-cycle, batch 256, 2 epochs, label smoothing 0.15; on an edge of "
         "the grid: learning rate, batch size\n" in printed
     )
     assert "6 epochs, label smoothing 0\n" in printed
