@@ -2,6 +2,7 @@
 
     python experiments/race/race.py
     python experiments/race/race.py --peers "Keras, JAX" PyTorch --rounds 3
+    python experiments/race/race.py --resume
 
 Every entrant trains 784-512-10 on MNIST. Each measurement takes a new process, and the entrants take turns.
 With `--no-search` the compile caches are empty in the first of the `--rounds`. The tasks:
@@ -12,14 +13,20 @@ With `--no-search` the compile caches are empty in the first of the `--rounds`. 
 - as the book: the same in Keras, with the hyperparameters of the book.
 
 The entrants are in `experiments/race/entrants`. They need
-`python -m pip install -e '.[race]'`. An entrant whose packages are not installed is named and left out.
+`python -m pip install -e '.[race]'`. An entrant whose packages or programs are not installed is named and
+left out. The last column of the table says what was not equal.
+
+A race that was stopped goes on with `--resume`. What is in `processes.jsonl` is not measured again. Times
+from two sessions are then in one table, so machine, system and versions have to be the same. What else the
+machine did in the two sessions is not known.
 """
 
 import importlib.util
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,13 +36,15 @@ from experiments.race.processes import ENTRANTS, JAXNAIVE, Measure, Measured
 from experiments.race.results import Plan, Result
 from experiments.race.search import SAME
 from experiments.race.specification import Data, Hyperparameters
-from jaxnaive import command, data, runs
+from jaxnaive import command, data
 from jaxnaive.command import step_costs
-from jaxnaive.command.options import DataDir, ManualDir, Out
+from jaxnaive.command.options import DataDir, ManualDir, Out, Resume
 from jaxnaive.disk import arrays, files
 from jaxnaive.job import check_at_least
+from jaxnaive.runs import Run
 
 EXPERIMENT = "race"
+ARRAYS = "arrays"  # the data, a folder
 EPOCHS = Hyperparameters("sgd", 0.1, "constant", 128, 3)  # the first epoch compiles and does not count
 
 
@@ -48,24 +57,27 @@ class Options:
     rounds: int = 5
     """processes for each entrant and task; the table has their medians"""
     search: bool = True
-    """search for the best hyperparameters for each entrant; takes as long as the rest"""
+    """search for the best hyperparameters for each entrant"""
     data_dir: DataDir = None
     manual_dir: ManualDir = None
     out: Out = None
+    resume: Resume = False
 
 
 def main(options: Options) -> Result:
     with command.usage():
         check(options)
         files.check_folder(options.out or command.RUNS)
-    out, examples = prepare(options)
-    measure = partial(processes.measure, arrays=out / "arrays", log=out / "processes.jsonl")
-    plan = make_plan(available([JAXNAIVE, *options.peers]), options.search, measure, examples // 10)
-    measured = carry_out(plan, options.rounds, measure)
-    result = Result(measured, *limit(measured[JAXNAIVE]["epoch"], examples))
-    rows = results.rows_of(result)
-    results.print_table(plan, rows)
-    results.save(out, plan, rows, result)
+    contents = load(options)
+    examples = len(contents.train_labels)
+    with command.open_run(EXPERIMENT, options, results.machine_and_versions()) as run:
+        measure = begin(run, contents)
+        plan = make_plan(available([JAXNAIVE, *options.peers]), options.search, measure, examples // 10)
+        measured = carry_out(plan, options.rounds, measure)
+        result = Result(measured, *limit(measured[JAXNAIVE]["epoch"], examples))
+        rows = results.rows_of(result)
+        results.print_table(plan, rows)
+        results.save(run.folder, plan, rows, result)
     return result
 
 
@@ -77,29 +89,41 @@ def check(options: Options) -> None:
             raise ValueError(f"peers: got {name!r}, expected one or more of {', '.join(map(repr, ENTRANTS))}")
 
 
-def prepare(options: Options) -> tuple[Path, int]:
-    """The folder of the race, with MNIST's arrays in it, and the number of training examples.
-
-    Arrays that are in the folder already are used again.
-    """
-    if options.out is not None and (stored := arrays.read(options.out / "arrays")) is not None:
-        return options.out, len(stored[0]["train_labels"])
+def load(options: Options) -> Data:
+    """MNIST, or what is in place of it in the folder of the race already."""
+    if options.out is not None and (stored := arrays.read(options.out / ARRAYS)) is not None:
+        return Data(**stored[0])
     mnist = data.load("mnist", data_dir=options.data_dir, manual_dir=options.manual_dir)
-    out = options.out or runs.new_folder(command.RUNS, EXPERIMENT)
     parts = (mnist.train.images, mnist.train.labels, mnist.test.images, mnist.test.labels)
-    contents = Data(*(np.asarray(part) for part in parts))
-    arrays.write(out / "arrays", contents._asdict(), {})
-    return out, len(mnist.train.labels)
+    return Data(*(np.asarray(part) for part in parts))
+
+
+def begin(run: Run, contents: Data) -> Measure:
+    """What measures in the folder of the race, once the data are there; stops after a process if asked to."""
+    (run.folder / processes.COMPILED).mkdir(exist_ok=True)
+    arrays.write(run.folder / ARRAYS, contents._asdict(), {})
+    run.write_config()
+    measure = partial(processes.measure, arrays=run.folder / ARRAYS)
+    logged = processes.logged(run.folder / "processes.jsonl", measure)
+
+    def measure_and_stop_if_asked(*process: Any) -> Measured | None:
+        measured = logged(*process)
+        run.stop_if_asked()
+        return measured
+
+    return measure_and_stop_if_asked
 
 
 def available(names: Iterable[str]) -> list[str]:
-    """The entrants whose packages are installed, each once; prints the names of the others."""
+    """The entrants whose packages and programs are installed, each once; prints the names of the others."""
     found = []
     for name in dict.fromkeys(names):
-        missing = [package for package in ENTRANTS[name].needs if importlib.util.find_spec(package) is None]
-        if missing:
-            lacks = " and ".join(missing)
-            print(f"{name}: left out, {lacks} not installed (python -m pip install -e '.[race]')")
+        packages = [package for package in ENTRANTS[name].needs if importlib.util.find_spec(package) is None]
+        programs = [program for program in ENTRANTS[name].programs if shutil.which(program) is None]
+        if packages or programs:
+            lacks = " and ".join([*packages, *programs])
+            remedy = " (python -m pip install -e '.[race]')" if packages else ""
+            print(f"{name}: left out, {lacks} not installed{remedy}")
         else:
             found.append(name)
     return found
@@ -126,7 +150,13 @@ def make_plan(names: list[str], with_search: bool, measure: Measure, held_out: i
 
 
 def carry_out(plan: Plan, rounds: int, measure: Measure) -> dict[str, dict[str, list[Measured]]]:
-    """Measure every task of every entrant once in each round; the seed is the number of the round."""
+    """Measure every task of every entrant once in each round; the seed is the number of the round.
+
+    Args:
+      plan: where two tasks of an entrant are equal, ``measure`` is asked twice.
+      rounds: how often.
+      measure: trains once, or knows it already.
+    """
     measured: dict[str, dict[str, list[Measured]]] = {
         name: {task: [] for task in tasks} for name, tasks in plan.items()
     }
@@ -135,14 +165,10 @@ def carry_out(plan: Plan, rounds: int, measure: Measure) -> dict[str, dict[str, 
         for n in range(rounds)
         for name, tasks in plan.items()
         for task, hyperparameters in tasks.items()
-        if task != "own recipe" or hyperparameters != SAME  # which is measured as "same recipe"
     ]
     for n, name, task, hyperparameters in tqdm(turns, desc="race", unit="process"):
         if (one := measure(name, hyperparameters, 0, n)) is not None:
             measured[name][task].append(one)
-    for name, tasks in plan.items():
-        if tasks.get("own recipe") == SAME:
-            measured[name]["own recipe"] = measured[name]["same recipe"]
     return measured
 
 
@@ -158,4 +184,4 @@ def limit(measured: list[Measured], examples: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    command.run(main, Options)
+    command.run(main, Options, partial(command.resumed, EXPERIMENT))

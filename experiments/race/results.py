@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
-from experiments.race.processes import JAXNAIVE, Measured
+from experiments.race.processes import ENTRANTS, JAXNAIVE, Measured
 from experiments.race.search import describe
 from experiments.race.specification import Hyperparameters
 from jaxnaive.disk import files
@@ -18,7 +18,7 @@ WHOLE = ("same recipe", "own recipe", "as the book")  # the tasks of which the w
 COLUMNS = ("import", "data", "first epoch", "epoch", "epoch ratio", *WHOLE)
 PACKAGES = (
     "jax", "jaxlib", "optax", "numpy", "scikit-learn", "keras", "tensorflow", "tensorflow-cpu", "torch",
-    "flax", "equinox",
+    "flax", "equinox", "tinygrad", "mlx",
 )  # fmt: skip
 
 Plan = dict[str, dict[str, Hyperparameters]]
@@ -34,9 +34,12 @@ class Result(NamedTuple):
 
 
 def rows_of(result: Result) -> dict[str, dict[str, Any]]:
-    """The table: a row for each entrant."""
+    """The table: a row for each entrant, with what was not equal in its runs."""
     jaxnaive = result.measured[JAXNAIVE]
-    return {name: row_of(tasks, jaxnaive) for name, tasks in result.measured.items()}
+    return {
+        name: {"differs": ENTRANTS[name].differs} | row_of(tasks, jaxnaive)
+        for name, tasks in result.measured.items()
+    }
 
 
 def row_of(tasks: dict[str, list[Measured]], jaxnaive: dict[str, list[Measured]]) -> dict[str, Any]:
@@ -47,7 +50,9 @@ def row_of(tasks: dict[str, list[Measured]], jaxnaive: dict[str, list[Measured]]
       jaxnaive: the same of jaxnaive, for the ratios.
     """
     row: dict[str, Any] = {
-        task: summary(tasks[task], jaxnaive["same recipe"]) for task in WHOLE if tasks.get(task)
+        task: summary(tasks[task], jaxnaive.get(task) or jaxnaive["same recipe"])
+        for task in WHOLE
+        if tasks.get(task)
     }
     if epoch := tasks["epoch"]:
         row |= {
@@ -81,10 +86,14 @@ def summary(measured: list[Measured], jaxnaive: list[Measured]) -> dict[str, Any
 
 def print_table(plan: Plan, rows: dict[str, dict[str, Any]]) -> None:
     """Print the rows, and below them hyperparameters, accuracy and memory of the whole processes."""
-    print("\nmedian seconds; in brackets: divided by those of jaxnaive with the same recipe")
+    print(
+        "\nmedian seconds; in brackets: divided by those of jaxnaive in the same task, as the book: with the"
+    )
+    print("same recipe; last: what was not as in jaxnaive's run")
     print(f"{'':28}" + "".join(f"{column:>16}" for column in COLUMNS))
     for name, row in rows.items():
-        print(f"{name:28}" + "".join(f"{cell(row.get(column)):>16}" for column in COLUMNS))
+        cells = "".join(f"{cell(row.get(column)):>16}" for column in COLUMNS)
+        print(f"{name:28}{cells}  {row['differs']}".rstrip())
     for name, row in rows.items():
         for task in WHOLE:
             if task in row:

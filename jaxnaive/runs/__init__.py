@@ -106,7 +106,7 @@ class Run:
         else:
             files.write(self.log, b"")
             self._checkpoint(state, Saved(0, 0, {0: math.inf}), None)
-        self._write_config()  # last, because this is what makes the folder a run
+        self.write_config()  # last, because this is what makes the folder a run
         self.began = self.epoch
         return state
 
@@ -127,7 +127,7 @@ class Run:
         """
         path = self.folder / PARTS / group / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._write_config()
+        self.write_config()
         if path.exists():
             try:
                 stored, about = checkpoints.load(path, {"part": like})
@@ -216,7 +216,14 @@ class Run:
             )  # fmt: skip
             raise Stopped(128 + number)
 
-    def _write_config(self) -> None:
+    def write_config(self) -> None:
+        """Make the folder a run, as :meth:`restore` and :meth:`remember` do.
+
+        For a program that keeps its parts itself.
+
+        Raises:
+          OSError: it cannot be written.
+        """
         if self.config != self._stored:
             files.write_json(self.folder / CONFIG, {"format": FORMAT} | self.config)
             self._stored = self.config

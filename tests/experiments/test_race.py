@@ -3,6 +3,11 @@
 import importlib
 import importlib.util
 import json
+import os
+import shutil
+import signal
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -15,20 +20,28 @@ from experiments.race import processes, race, results, search, specification
 from experiments.race.processes import ENTRANTS, Measured
 from experiments.race.search import SAME
 from experiments.race.specification import Data, Hyperparameters
-from jaxnaive import command, job, losses, optimizers
+from jaxnaive import command, job, losses, optimizers, runs
 from jaxnaive.command import step_costs
 from jaxnaive.disk import arrays
+from jaxnaive.runs import timings
 
 HYPERPARAMETERS = Hyperparameters("nesterov", 0.2, "one-cycle", 64, 3, 0.1)
 CONSTANT = Hyperparameters("nesterov", 0.03, "constant", 64, 3)
-IN_THIS_PROCESS = ("jaxnaive", "JAX", "Equinox", "Flax NNX", "PyTorch", "NumPy", "scikit-learn")
-WITH_ENVIRONMENT = ("Keras, JAX", "Keras, TensorFlow", "Keras, PyTorch", "TensorFlow, the notes' loop")
+EXPERT = "JAX, one scan, compile cache"
+IN_THIS_PROCESS = ("jaxnaive", "JAX", EXPERT, "Equinox", "Flax NNX", "PyTorch", "NumPy", "scikit-learn")
+WITH_ENVIRONMENT = (
+    "Keras, JAX", "Keras, TensorFlow", "Keras, PyTorch", "TensorFlow, the notes' loop", "PyTorch, compiled",
+    "tinygrad", "MLX",
+)  # fmt: skip
 
 
 def skip_unless_installed(name):
     for package in ENTRANTS[name].needs:
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
+    for program in ENTRANTS[name].programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
 
 
 def train(name, data, hyperparameters, lap=lambda: None):
@@ -73,10 +86,10 @@ def test_every_entrant_learns_as_well_as_the_others(small, name):
 
 
 @pytest.mark.parametrize("name", WITH_ENVIRONMENT)
-def test_so_do_those_whose_backend_the_environment_of_the_process_decides(folder, name):
+def test_so_do_those_whose_backend_or_cache_the_environment_of_the_process_decides(folder, name):
     skip_unless_installed(name)
-    log = folder / "log"
-    measured = processes.measure(name, HYPERPARAMETERS, 0, 0, arrays=folder / "arrays", log=log)
+    (folder / "compiled").mkdir()
+    measured = processes.measure(name, HYPERPARAMETERS, 0, 0, arrays=folder / "arrays")
     assert measured is not None and 0.93 < measured.accuracy < 0.99
     assert len(measured.epochs) == HYPERPARAMETERS.epochs
 
@@ -190,44 +203,91 @@ def test_jax_takes_part_without_and_with_a_warm_compile_cache(tmp_path, monkeypa
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     caches = {name: processes.environment(name, tmp_path).get("JAX_COMPILATION_CACHE_DIR") for name in peers}
     used = str(tmp_path / "compiled")
-    assert caches == dict.fromkeys(peers) | {"jaxnaive": used, "JAX, compile cache": used}
+    assert caches == dict.fromkeys(peers) | dict.fromkeys(("jaxnaive", "JAX, compile cache", EXPERT), used)
+    others = {name: processes.environment(name, tmp_path)[ENTRANTS[name].cache] for name in peers[-5:-2]}
+    assert others == dict.fromkeys(("PyTorch, compiled", "tinygrad", "MLX"), used)
+
+
+def test_what_was_not_equal_is_what_the_files_of_the_entrants_do():
+    for name, (module, differs, *_, cache) in ENTRANTS.items():
+        source = (Path(race.__file__).parent / "entrants" / f"{module}.py").read_text()
+        assert ("float32 images" in differs) == ("features(data.train_images)" in source), name
+        assert bool(cache) != ("compiles anew" in differs or "not compiled" in differs), name
+    assert not ENTRANTS["jaxnaive"].differs
+
+
+def test_every_row_of_the_table_says_what_was_not_equal(capsys):
+    runs = {"epoch": [measured(3.0, [2.0, 1.0, 1.0])], "same recipe": [measured(2.0, [1.0])]}
+    plan = {name: {"epoch": race.EPOCHS, "same recipe": SAME} for name in ("jaxnaive", "JAX", EXPERT)}
+    rows = results.rows_of(results.Result(dict.fromkeys(plan, runs), 1.0, 1.0))
+    differs = {"jaxnaive": "", "JAX": "compiles anew, float32 images", EXPERT: ""}
+    assert {name: row["differs"] for name, row in rows.items()} == differs
+    results.print_table(plan, rows)
+    table = capsys.readouterr().out
+    assert (
+        "2.00 (1.00)               -               -  compiles anew, float32 images\nJAX, one scan" in table
+    )
+    assert "2.00 (1.00)               -               -\njaxnaive, same recipe" in table
+
+
+def test_each_is_compared_with_jaxnaive_in_the_same_task():
+    ours = {"epoch": [], "same recipe": [measured(2, [1])], "own recipe": [measured(1, [1])]}
+    theirs = {task: [measured(6, [1])] for task in ("same recipe", "own recipe", "as the book")}
+    row = results.row_of(theirs | {"epoch": []}, ours)
+    assert [row[task]["ratio"] for task in results.WHOLE] == [3, 6, 3]
 
 
 def test_only_candidates_that_may_be_the_fastest_are_tried():
-    few, large, slow, constant, adam = (
+    few, large, slow, equal = (
         Hyperparameters("nesterov", 0.6, "one-cycle", 256, 3),
         Hyperparameters("nesterov", 0.6, "one-cycle", 512, 4),
         Hyperparameters("nesterov", 0.6, "one-cycle", 128, 4),
-        Hyperparameters("adam", 0.001, "constant", 128, 6),
-        Hyperparameters("adam", 0.006, "one-cycle", 128, 4),
+        Hyperparameters("nesterov", 0.3, "one-cycle", 512, 4),
     )
-    assert search.shortlist([slow, few, large, constant, adam]) == [few, large, constant, adam]
+    assert search.shortlist([slow, few, large, equal]) == [few, large]
 
 
 def test_everyone_gets_the_good_hyperparameters_that_are_fastest_for_it(capsys):
-    quick = Hyperparameters("nesterov", 0.9, "one-cycle", 256, 1, 0.15)  # but not accurate enough
-    good = Hyperparameters("adam", 0.006, "one-cycle", 128, 2, 0.15)
+    quick, equal = (SAME._replace(batch_size=256, epochs=1, learning_rate=rate) for rate in (0.3, 0.6))
+    larger = SAME._replace(batch_size=256, learning_rate=2.4)
+    found = {quick: 0.983, equal: 0.98, SAME: 0.984, larger: 0.985, search.BOOK[2]: 0.99}
     asked = []
 
     def measure(name, hyperparameters, held_out, seed):
         asked.append((name, hyperparameters))
         if name == "scikit-learn" and hyperparameters.schedule != "constant":
             return None
+        accuracy = found.get(hyperparameters, 0.97)
         if (name, hyperparameters) == ("JAX", SAME):  # the fastest, but one of its runs misses the target
-            return measured(1.0, [1.0], 0.985 if asked.count((name, SAME)) == 1 else 0.979)
-        accuracy = 0.983 if hyperparameters == quick else 0.985 if hyperparameters in (good, SAME) else 0.97
-        seconds = 5.0 if (name, hyperparameters) == ("JAX", good) and ("JAX", good) in asked[:-1] else 6.0
-        return measured(seconds, [1.0] * hyperparameters.epochs, accuracy)
+            accuracy = 0.985 if asked.count((name, SAME)) == 1 else 0.979
+        is_quickest = (name, hyperparameters) in [("JAX", SAME), ("jaxnaive", SAME)]
+        return measured(1.0 if is_quickest else 5.0, [1.0] * hyperparameters.epochs, accuracy)
 
     plan = race.make_plan(["jaxnaive", "JAX", "scikit-learn"], True, measure, 6_000)
     alike = {"epoch": race.EPOCHS, "same recipe": SAME}
     assert plan == {
         "jaxnaive": alike | {"own recipe": SAME},
-        "JAX": alike | {"own recipe": good},
-        "scikit-learn": alike,
+        "JAX": alike | {"own recipe": larger},
+        "scikit-learn": alike | {"own recipe": search.BOOK[2]},
     }
-    assert ("JAX", quick) not in asked
-    assert "0.9836 is enough:\n" in capsys.readouterr().out
+    assert ("JAX", quick) not in asked and ("JAX", search.BOOK[2]) not in asked
+    printed = capsys.readouterr().out
+    assert printed.count("0.9836 is enough:\n") == 2
+    assert (
+        "jaxnaive: best with nesterov 0.6 one-cycle, batch 128, 2 epochs, label smoothing 0.15\n" in printed
+    )
+    assert (
+        "JAX: best with nesterov 2.4 one-cycle, batch 256, 2 epochs, label smoothing 0.15; on an edge of "
+        "the grid: learning rate, batch size\n" in printed
+    )
+    assert "6 epochs, label smoothing 0\n" in printed
+
+
+def test_the_recipe_for_all_is_inside_the_grid():
+    assert SAME in search.GRID
+    axes = zip(*search.GRID, strict=True)
+    for value, values in zip(SAME, axes, strict=True):
+        assert len(set(values)) == 1 or min(values) < value < max(values)
 
 
 def test_keras_trains_as_the_book_does_for_as_few_epochs_as_reach_the_target():
@@ -241,23 +301,51 @@ def test_keras_trains_as_the_book_does_for_as_few_epochs_as_reach_the_target():
     assert plan == {"jaxnaive": alike, "Keras, JAX": alike | {"as the book": book}}
 
 
-def test_equal_tasks_are_measured_once():
+def counting(asked):
+    """What measures so that its seconds are how often it was asked."""
+
+    def measure(name, hyperparameters, held_out, seed):
+        asked.append((name, hyperparameters, held_out, seed))
+        return measured(len(asked), [1.0])
+
+    return measure
+
+
+def test_equal_tasks_are_measured_once(tmp_path):
     other = SAME._replace(epochs=1)
     plan = {
         "jaxnaive": {"same recipe": SAME, "own recipe": SAME},
         "JAX": {"same recipe": SAME, "own recipe": other},
     }
     asked = []
-
-    def measure(name, hyperparameters, held_out, seed):
-        asked.append((name, hyperparameters, held_out, seed))
-        return measured(len(asked), [1.0])
-
-    found = race.carry_out(plan, 2, measure)
+    found = race.carry_out(plan, 2, processes.logged(tmp_path / "log", counting(asked)))
     turns = [("jaxnaive", SAME), ("JAX", SAME), ("JAX", other)]
     assert asked == [(*turn, 0, seed) for seed in (0, 1) for turn in turns]
     assert found["jaxnaive"]["own recipe"] == found["jaxnaive"]["same recipe"]
     assert [one.seconds for one in found["JAX"]["own recipe"]] == [3, 6]
+
+
+def test_what_is_in_the_log_is_not_measured_again(tmp_path):
+    log, asked = tmp_path / "log", []
+    before = processes.logged(log, counting(asked))
+    one, two = before("JAX", SAME, 0, 0), before("JAX", SAME, 600, 0)
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"entrant": "JA')  # as a kill leaves it
+    after = processes.logged(log, counting(asked))
+    assert log.read_bytes() == whole
+    assert after("JAX", SAME, 0, 0) == one and after("JAX", SAME, 600, 0) == two and len(asked) == 2
+    for others in (("JAX", SAME, 0, 1), ("NumPy", SAME, 0, 0), ("JAX", SAME._replace(epochs=3), 0, 0)):
+        after(*others)
+    assert len(asked) == 5 and len(log.read_bytes().splitlines()) == 5
+    log.write_bytes(whole.replace(b"recipe", b"recipes") + whole[:20] + b"\n")
+    with pytest.raises(ValueError, match="log: line 3 is damaged"):
+        processes.read_log(log)
+
+
+def test_a_failed_process_is_tried_again(tmp_path):
+    assert processes.logged(tmp_path / "log", lambda *process: None)("JAX", SAME, 0, 0) is None
+    asked = []
+    assert processes.logged(tmp_path / "log", counting(asked))("JAX", SAME, 0, 0) is not None and asked
 
 
 @pytest.fixture
@@ -276,9 +364,10 @@ def test_the_limit_is_for_as_many_updates_as_an_epoch_has(costs, capsys):
 def test_a_race_of_two(small, folder, costs, capsys, monkeypatch):
     longer = race.EPOCHS._replace(epochs=6)  # the same program, so jaxnaive compiles once
     monkeypatch.setattr(race, "SAME", longer)
-    monkeypatch.setitem(ENTRANTS, "Missing", processes.Entrant("missing", ("no_such_package",)))
+    monkeypatch.setitem(ENTRANTS, "Missing", processes.Entrant("missing", needs=("no_such_package",)))
+    monkeypatch.setitem(ENTRANTS, "No tool", processes.Entrant("missing", programs=("no-such-program",)))
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # threads that wait for each other take time from others
-    options = race.Options(peers=("NumPy", "Missing"), rounds=1, search=False, out=folder)
+    options = race.Options(peers=("NumPy", "Missing", "No tool"), rounds=1, search=False, out=folder)
     result = race.main(options)
     seconds = results.epoch_seconds(result.measured["jaxnaive"]["epoch"])
     updates = -(-len(small.train_labels) // 128)
@@ -287,6 +376,7 @@ def test_a_race_of_two(small, folder, costs, capsys, monkeypatch):
     assert (
         "Missing: left out, no_such_package not installed (python -m pip install -e '.[race]')\n" in printed
     )
+    assert "No tool: left out, no-such-program not installed\n" in printed
     found = json.loads((folder / "race.json").read_text())
     assert list(found["entrants"]) == ["jaxnaive", "NumPy"]
     for name, row in found["entrants"].items():
@@ -304,10 +394,44 @@ def test_a_race_of_two(small, folder, costs, capsys, monkeypatch):
     assert any(path.name.startswith("jit_") for path in (folder / "compiled").iterdir())
 
 
+def test_a_race_that_was_stopped_goes_on(folder, costs, monkeypatch, caplog):
+    asked = []
+
+    def measure(name, hyperparameters, held_out, seed, *, arrays):
+        asked.append(name)
+        if len(asked) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return measured(len(asked), [1.0] * hyperparameters.epochs)
+
+    monkeypatch.setattr(processes, "measure", measure)
+    options = race.Options(peers=("NumPy",), rounds=1, search=False, out=folder)
+    with pytest.raises(runs.Stopped):
+        race.main(options)
+    assert len((folder / "processes.jsonl").read_text().splitlines()) == len(asked) == 3
+    assert f"--resume --out {folder}" in caplog.text and not (folder / "race.json").exists()
+    with pytest.raises(runs.RefusedError, match="holds a run"):
+        race.main(options)
+    with pytest.raises(runs.RefusedError, match="rounds: got 2, but the run in"):
+        race.main(replace(options, rounds=2, resume=True))
+    with monkeypatch.context() as other:
+        other.setattr(timings, "processor", lambda: "another")
+        with pytest.raises(runs.RefusedError, match=r"machine: got .'processor': 'another'"):
+            race.main(replace(options, resume=True))
+    assert command.resumed("race", race.Options(resume=True, out=folder)) == replace(options, resume=True)
+    result = race.main(replace(options, resume=True))
+    assert asked == ["jaxnaive", "jaxnaive", "NumPy", "NumPy"]
+    assert [result.measured[name]["same recipe"][0].seconds for name in ("jaxnaive", "NumPy")] == [2, 4]
+    assert json.loads((folder / "race.json").read_text())["entrants"]["NumPy"]["same recipe"]["ratio"] == 2
+
+
 def test_an_entrant_that_fails_is_named_and_left_out(tmp_path, capsys):
-    none = processes.measure("NumPy", SAME, 0, 0, arrays=tmp_path / "none", log=tmp_path / "log")
-    assert none is None and not (tmp_path / "log").exists()
+    assert processes.measure("NumPy", SAME, 0, 0, arrays=tmp_path / "none") is None
     assert "NumPy: FileNotFoundError" in capsys.readouterr().out
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_what_is_measured():
+    group = [sys.executable, "-c", "import os; print(os.getpgrp() == os.getpid())"]
+    assert processes.run(group, dict(os.environ)).output == "True\n"
 
 
 def test_what_does_not_exist_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""PyTorch: eager, or with ``torch.compile`` if the variable ``RACE_TORCH_COMPILE`` is set."""
+"""PyTorch: eager, or the whole step with ``torch.compile`` if the variable ``RACE_TORCH_COMPILE`` is set."""
 
 import os
 
@@ -8,15 +8,20 @@ from torch import nn
 
 from experiments.race.specification import CLASSES, HIDDEN, Data, Hyperparameters, Lap, features
 
+COMPILED = bool(os.environ.get("RACE_TORCH_COMPILE"))
+
 
 def make_optimizer(hyperparameters: Hyperparameters, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer; a scheduler changes its learning rate later."""
+    rate = hyperparameters.learning_rate
+    if COMPILED:
+        rate = torch.tensor(rate)  # each number would be compiled anew
     if hyperparameters.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), hyperparameters.learning_rate)
+        return torch.optim.Adam(model.parameters(), rate)
     is_nesterov = hyperparameters.optimizer == "nesterov"
     return torch.optim.SGD(
         model.parameters(),
-        hyperparameters.learning_rate,
+        rate,
         momentum=0.9 if is_nesterov else 0.0,
         nesterov=is_nesterov,
     )
@@ -32,17 +37,17 @@ def train(data: Data, hyperparameters: Hyperparameters, seed: int, lap: Lap) -> 
     rate, highest = hyperparameters.rate(len(y)), hyperparameters.learning_rate
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda count: rate(count) / highest)
 
-    def loss_of(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return loss_fn(model(x), y)
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
 
-    if os.environ.get("RACE_TORCH_COMPILE"):
-        loss_of = torch.compile(loss_of)
+    if COMPILED:
+        step = torch.compile(step, dynamic=False)  # once more for the short last batch
     for _ in range(hyperparameters.epochs):
         order = torch.randperm(len(y))
         for batch in order.split(hyperparameters.batch_size):
-            optimizer.zero_grad()
-            loss_of(x[batch], y[batch]).backward()
-            optimizer.step()
+            step(x[batch], y[batch])
             if hyperparameters.schedule != "constant":
                 schedule.step()
         lap()
