@@ -73,7 +73,9 @@ ENTRANTS = {
         cache="TORCHINDUCTOR_CACHE_DIR",
     ),
     "tinygrad": Entrant("tinygrad_loop", WEIGHTS, ("tinygrad",), ("clang",), cache="XDG_CACHE_HOME"),
-    "MLX": Entrant("mlx_loop", f"{COPY}, {WEIGHTS}", ("mlx",), ("g++",), cache="TMPDIR"),
+    "MLX": Entrant(
+        "mlx_loop", f"{COPY}, {WEIGHTS}, on Linux a reference BLAS", ("mlx",), ("g++",), cache="TMPDIR"
+    ),
     "NumPy": Entrant("numpy_by_hand", f"{EAGER}, {COPY}"),
     "scikit-learn": Entrant("scikit_learn", f"{EAGER}, {COPY}, constant rate, no label smoothing"),
 }
