@@ -55,7 +55,7 @@ class Options:
 
     axes: tuple[str, ...] = tuple(AXES)
     """what varies, one at a time: hidden, batch_size, depth, examples, seeds"""
-    hidden: tuple[int, ...] = (32, 128, 512, 2048, 4096)
+    hidden: tuple[int, ...] = (32, 128, 512, 4096)
     """units of the hidden layer"""
     batch_size: tuple[int, ...] = (16, 64, 256, 1024, 4096)
     """examples in an update"""
@@ -99,11 +99,10 @@ def main(options: Options) -> list[Point]:
     rate = step_costs.measure().rate
     points = measure(options, names, rate)
     print_table(points, names, rate)
-    found = {axis: growth_of(points, axis) for axis in LINEAR_FROM}
-    save(options, points, rate, {axis: one for axis, one in found.items() if one})
+    found = {axis: growth_of(one) for axis, one in measure_linear(options).items()}
+    save(options, points, rate, found)
     for axis, one in found.items():
-        if one:
-            print(f"{axis}, from {LINEAR_FROM[axis]:,} on: {to_text(one, axis)}")
+        print(f"{axis}, from {LINEAR_FROM[axis]:,} on: {to_text(one, axis)}")
     over = [axis for axis, one in found.items() if not_linear(one)]
     if over:
         raise command.MissedError(f"not linear within {LINEAR_WITHIN:.0%}: {' and '.join(over)}, see above")
@@ -154,6 +153,23 @@ def measure(options: Options, names: Sequence[str], rate: float) -> list[Point]:
     return points
 
 
+def measure_linear(options: Options) -> dict[str, dict[int, list[float]]]:
+    """The seconds of jaxnaive's epoch by axis and value, one a round, where cost should be linear.
+
+    Here a round has all values of an axis: a shared machine is faster in one minute than in the next.
+    """
+    found = {}
+    with Worker(JAXNAIVE) as worker:
+        for axis in (axis for axis in LINEAR_FROM if axis in options.axes):
+            values = [value for value in getattr(options, axis) if value >= LINEAR_FROM[axis]]
+            if len(values) > 1:
+                turns = tqdm(range(options.rounds), desc=axis, unit="round", disable=None)
+                points = [Point(axis, value, 0.0, {}) for value in values]
+                rounds = [[_seconds(worker, point, options.seconds) for point in points] for _ in turns]
+                found[axis] = dict(zip(values, map(list, zip(*rounds, strict=True)), strict=True))
+    return found
+
+
 def _seconds(entrant: Worker, point: Point, least: float) -> float:
     """What an entrant measures at a point; if it fails there, the reason is printed."""
     try:
@@ -166,20 +182,20 @@ def _seconds(entrant: Worker, point: Point, least: float) -> float:
 # --- what the numbers say ----------------------------------------------------------------------------
 
 
-def growth_of(points: Sequence[Point], axis: str) -> dict[int, float]:
-    """The seconds of jaxnaive for one more of an axis, by its value; nothing if there are less than two."""
-    found = {
-        point.value: point.median(JAXNAIVE) / point.value
-        for point in points
-        if point.axis == axis and point.value >= LINEAR_FROM[axis]
-    }
-    return found if len(found) > 1 else {}
+def growth_of(seconds: dict[int, list[float]]) -> dict[int, float]:
+    """The seconds for one more of an axis, by its value, from those of its rounds.
+
+    Each is compared with the others of its round; medians.
+    """
+    costs = np.transpose([np.divide(found, value) for value, found in seconds.items()])
+    beside = np.median(costs / costs.mean(axis=1, keepdims=True), axis=0)
+    return dict(zip(seconds, (beside * np.median(costs)).tolist(), strict=True))
 
 
 def not_linear(growth: dict[int, float]) -> bool:
     """Whether the cost of one more is not the same everywhere, or not known."""
     costs = list(growth.values())
-    return bool(growth) and not np.max(costs) <= (1 + LINEAR_WITHIN) * np.min(costs)
+    return not np.max(costs) <= (1 + LINEAR_WITHIN) * np.min(costs)
 
 
 def to_text(growth: dict[int, float], axis: str) -> str:

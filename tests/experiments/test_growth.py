@@ -11,7 +11,7 @@ import pytest
 
 from experiments.race import growth, workers
 from experiments.race.growing import numpy_by_hand
-from experiments.race.growth import Options, Point
+from experiments.race.growth import Options
 from experiments.race.processes import ENTRANTS
 from experiments.race.specification_growth import Size
 from jaxnaive import command
@@ -111,17 +111,14 @@ def test_the_limit_counts_the_multiplications_that_the_products_of_an_epoch_have
     assert growth.limit(size, 100.0) == pytest.approx(2 * 7 * 5 * (forward + backward) / 100)
 
 
-def points(axis, seconds):
-    return [Point(axis, value, 0.0, {"jaxnaive": [cost] * 3}) for value, cost in seconds.items()]
-
-
 def test_cost_is_linear_if_one_more_costs_the_same_within_a_tenth():
-    linear = points("examples", {1_000: 9.0, 10_000: 1.0, 100_000: 10.9, 1_000_000: 100.0})
-    assert growth.growth_of(linear, "examples") == pytest.approx({10**4: 1e-4, 10**5: 1.09e-4, 10**6: 1e-4})
-    assert not growth.not_linear(growth.growth_of(linear, "examples"))
+    slower = np.array([1.0, 1.5, 1.2])  # in which the machine is, from round to round
+    linear = {10_000: 1.0 * slower, 100_000: 10.9 * slower, 1_000_000: 100.0 * slower}
+    found = growth.growth_of({value: list(seconds) for value, seconds in linear.items()})
+    assert found[10**5] / found[10**4] == pytest.approx(1.09) and found[10**6] == pytest.approx(found[10**4])
+    assert not growth.not_linear(found)
     for bent in ({10_000: 1.0, 100_000: 11.2}, {10_000: 1.12, 100_000: 10.0}, {10_000: 1.0, 100_000: np.nan}):
-        assert growth.not_linear(growth.growth_of(points("examples", bent), "examples"))
-    assert not growth.not_linear(growth.growth_of(points("seeds", {1: 9.0, 4: 1.0}), "seeds"))
+        assert growth.not_linear(growth.growth_of({value: [cost] * 3 for value, cost in bent.items()}))
 
 
 def test_every_axis_is_measured_in_rounds_and_the_table_names_what_is_lost(counted, tmp_path, capsys):
