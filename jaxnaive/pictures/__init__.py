@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxnaive.disk import files
 from jaxnaive.disk.files import StrPath
 
@@ -95,7 +97,7 @@ def save(figure: Any, path: StrPath) -> None:
             with rc_context({"svg.hashsalt": "jaxnaive"}):  # otherwise names in it are random
                 figure.savefig(temporary, metadata={"Date": None})
         else:
-            image(figure, dpi=120).save(temporary, optimize=True)
+            image(figure, dpi=120).save(temporary)
 
 
 def _set_no_tex(figure: Any) -> None:
@@ -109,12 +111,19 @@ def _set_no_tex(figure: Any) -> None:
 def image(figure: Any, dpi: int = NOTEBOOK_DPI) -> Any:
     """The figure as a ``PIL.Image`` of 256 colours."""
     # They make a file smaller by a third; with fewer of them, the grey edges of letters get other colours.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     _set_no_tex(figure)
-    with io.BytesIO() as buffer:
-        figure.savefig(buffer, dpi=dpi, format="png")
-        return Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    # Not savefig, which lays the figure out twice and compresses what is taken apart again here.
+    own, canvas = figure.dpi, FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    try:
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())
+    finally:
+        figure.set_dpi(own)
+    return Image.fromarray(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
 
 
 def as_png(figure: Any, dpi: int = NOTEBOOK_DPI) -> bytes:
