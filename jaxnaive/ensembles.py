@@ -17,7 +17,6 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 from jaxnaive import training
 from jaxnaive.batches import AnyArray, Examples
 from jaxnaive.graph import peak_bytes, type_of
-from jaxnaive.jaxprs import trace
 from jaxnaive.statistics import Numbers
 from jaxnaive.training import Recipe
 
@@ -264,6 +263,8 @@ def bytes_of_a_run(
     names = list(names)
     key = jax.eval_shape(lambda: jax.random.key(0))
     numbers = [jax.ShapeDtypeStruct((), jnp.float32) for _ in names]
+    from jaxnaive.jaxprs import trace  # by jax.extend it imports Pallas, which takes 0.06 s
+
     graph = trace(
         lambda key, shared, *point: run(key, *shared, **dict(zip(names, point, strict=True))),
         key, tuple(shared), *numbers,
