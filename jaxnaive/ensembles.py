@@ -260,11 +260,11 @@ def bytes_of_a_run(
       names: of its hyper-parameters.
       shared: as in :func:`plan`.
     """
+    from jaxnaive.jaxprs import trace  # by jax.extend it imports Pallas, which takes 0.06 s
+
     names = list(names)
     key = jax.eval_shape(lambda: jax.random.key(0))
     numbers = [jax.ShapeDtypeStruct((), jnp.float32) for _ in names]
-    from jaxnaive.jaxprs import trace  # by jax.extend it imports Pallas, which takes 0.06 s
-
     graph = trace(
         lambda key, shared, *point: run(key, *shared, **dict(zip(names, point, strict=True))),
         key, tuple(shared), *numbers,
