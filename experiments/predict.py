@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tyro.conf import Positional
 
-from jaxnaive import command, layers, networks, runs, training
+from jaxnaive import command, layers, networks, rejection, runs, training
 from jaxnaive.disk import files
 from jaxnaive.networks import handwriting
 from jaxnaive.pictures import plots
@@ -65,7 +65,8 @@ def main(options: Options) -> list[np.ndarray]:
         seen = handwriting.as_trained(seen, network.rejection)
         logits = training.predict(network.params, seen[None], network.model)
         probabilities = np.asarray(layers.softmax(logits))[0]
-        unsure = network.rejection is not None and bool(network.is_unlike(seen[None])[0])
+        learned, best = network.rejection, probabilities.argmax(keepdims=True)
+        unsure = learned is not None and bool(rejection.is_unlike(learned, seen[None], best)[0])
         figure = options.out / f"seen-{number}-{path.stem}.png"
         files.make_folder(options.out)
         plots.seen(figure, grey, seen, probabilities, network.class_names, unsure)

@@ -58,9 +58,7 @@ def main(options: Options) -> statistics.Summary:
         files.check_folder(options.out or command.RUNS)
     dataset = datasets.load_classes(options.dataset, vars(options.reading))
     examples = chunks.on_device(dataset.train), chunks.on_device(dataset.test)
-    with command.usage():
-        batches.check_batch_size(options.batch_size, len(dataset.train.labels))
-        recipe = make_recipe(options, dataset)
+    recipe = make_recipe(options, dataset)
 
     def run(key: jax.Array, train: Examples, test: Examples) -> jax.Array:
         params, _ = training.train(key, train, recipe, options.epochs)

@@ -149,7 +149,7 @@ def measure(options: Options, names: Sequence[str], rate: float) -> list[Point]:
     with ExitStack() as stack:
         entrants = {name: stack.enter_context(Worker(name)) for name in names}
         for point, name in tqdm(turns, desc="growth", unit="measurement", disable=None):
-            point.seconds[name].append(_seconds(entrants[name], point, options.seconds))
+            point.seconds[name].append(_seconds(entrants[name], point.axis, point.value, options.seconds))
     return points
 
 
@@ -164,18 +164,17 @@ def measure_linear(options: Options) -> dict[str, dict[int, list[float]]]:
             values = [value for value in getattr(options, axis) if value >= LINEAR_FROM[axis]]
             if len(values) > 1:
                 turns = tqdm(range(options.rounds), desc=axis, unit="round", disable=None)
-                points = [Point(axis, value, 0.0, {}) for value in values]
-                rounds = [[_seconds(worker, point, options.seconds) for point in points] for _ in turns]
+                rounds = [[_seconds(worker, axis, value, options.seconds) for value in values] for _ in turns]
                 found[axis] = dict(zip(values, map(list, zip(*rounds, strict=True)), strict=True))
     return found
 
 
-def _seconds(entrant: Worker, point: Point, least: float) -> float:
-    """What an entrant measures at a point; if it fails there, the reason is printed."""
+def _seconds(entrant: Worker, axis: str, value: int, least: float) -> float:
+    """What an entrant measures at a value of an axis; if it fails there, the reason is printed."""
     try:
-        return entrant.measure(size_at(point.axis, point.value), least)
+        return entrant.measure(size_at(axis, value), least)
     except RuntimeError as error:
-        tqdm.write(f"{AXES[point.axis]} {point.value:,}: {error}")
+        tqdm.write(f"{AXES[axis]} {value:,}: {error}")
         return float("nan")
 
 
