@@ -4,9 +4,11 @@ A run is a pure function of a key and hyper-parameters, so a grid of them is the
 Runs of one seed see the same batches, which are gathered once for all of them.
 """
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +18,14 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from jaxnaive import training
 from jaxnaive.batches import AnyArray, Examples
-from jaxnaive.graph import peak_bytes, type_of
+from jaxnaive.graph import type_of
+from jaxnaive.memory import nbytes, peak_bytes
 from jaxnaive.statistics import Numbers
 from jaxnaive.training import Recipe
 
 MEMORY = 2**31  # bytes that the runs may take at a time, by default
-CPU_CHUNK_BYTES = 2**27  # of a call on a CPU: beyond its caches a larger chunk is slower
-CPU_SEEDS_BYTES = 2**23  # the same for runs of different seeds, which do not share their batches
+CPU_CHUNK_BYTES = 2**23  # of the runs of a call on a CPU: beyond its caches a larger chunk is slower
+SEEDS, POINTS = 10_007, 10_009  # primes that no shape is a multiple of, in the place of a chunk's sizes
 ONE_PROGRAM = jax.disable_jit(False)  # JAX_DISABLE_JIT would take each run apart, update by update
 
 
@@ -61,7 +64,7 @@ class Plan(NamedTuple):
     axes: dict[str, np.ndarray]  # values of each hyper-parameter
     points: Float[np.ndarray, "points names"]  # all combinations of them
     chunks: list[Chunk]
-    run_bytes: int  # roughly what a run takes
+    chunk_bytes: int  # roughly what a call takes, besides what runs share
     calls_at_once: int  # how many chunks fit into the memory side by side
 
 
@@ -181,8 +184,8 @@ def plan(
         if values.ndim != 1 or not len(values):
             raise ValueError(f"{name}: got shape {values.shape}, expected a list of one or more")
     points = np.array(list(itertools.product(*axes.values())), np.float32)
-    needed, returned = bytes_of_a_run(run, axes, shared)
-    _check_memory(needed, returned * len(keys) * len(points), memory)
+    needed, returned = bytes_of_runs(run, axes, shared)
+    _check_memory(needed(1, 1), returned * len(keys) * len(points), memory)
     calls, seeds_at_once, points_at_once = _chunk_sizes(needed, len(keys), len(points), memory, cores)
     starts = itertools.product(range(0, len(keys), seeds_at_once), range(0, len(points), points_at_once))
     chunks = [
@@ -195,18 +198,22 @@ def plan(
         )
         for seed, point in starts
     ]
-    return Plan(run, shared, keys, axes, points, chunks, needed, calls)
+    return Plan(run, shared, keys, axes, points, chunks, needed(seeds_at_once, points_at_once), calls)
 
 
 @ONE_PROGRAM
 def lowered(plan: Plan) -> jax.stages.Lowered:
     """The one program of a plan, traced for the shapes of a chunk, and not compiled yet."""
+    return jax.jit(_over_seeds_and_points(plan.run, plan.axes)).lower(*_arguments(plan, plan.chunks[0]))
+
+
+def _over_seeds_and_points(run: Callable[..., PyTree[Array]], names: Iterable[str]) -> Callable[..., Any]:
+    """From keys [seeds], points [points names], and what runs share: their results [seeds points ...]."""
 
     def one(key: Array, point: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
-        return plan.run(key, *shared, **dict(zip(plan.axes, point, strict=True)))
+        return run(key, *shared, **dict(zip(names, point, strict=True)))
 
-    over_points = jax.vmap(one, (None, 0, None))
-    return jax.jit(jax.vmap(over_points, (0, None, None))).lower(*_arguments(plan, plan.chunks[0]))
+    return jax.vmap(jax.vmap(one, (None, 0, None)), (0, None, None))
 
 
 def compiled(plan: Plan, program: jax.stages.Lowered) -> Callable[[Chunk], PyTree[Array]]:
@@ -250,27 +257,36 @@ def assemble(plan: Plan, results: Sequence[PyTree[Array]]) -> Runs:
 
 
 @ONE_PROGRAM
-def bytes_of_a_run(
+def bytes_of_runs(
     run: Callable[..., PyTree[Array]], names: Iterable[str], shared: Sequence[PyTree] = ()
-) -> tuple[int, int]:
-    """An estimate of the memory that one run takes besides its data, and that of its results.
+) -> tuple[Callable[[int, int], int], int]:
+    """An estimate of the memory that runs take in one call besides their data, and that of a run's results.
 
     Args:
       run: as in :func:`plan`.
       names: of its hyper-parameters.
       shared: as in :func:`plan`.
+
+    Returns:
+      The bytes of a call as a function of how many seeds and points it computes; the bytes of one result.
     """
     from jaxnaive.jaxprs import trace  # by jax.extend it imports Pallas, which takes 0.06 s
 
-    names = list(names)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    numbers = [jax.ShapeDtypeStruct((), jnp.float32) for _ in names]
-    graph = trace(
-        lambda key, shared, *point: run(key, *shared, **dict(zip(names, point, strict=True))),
-        key, tuple(shared), *numbers,
-    )  # fmt: skip
-    results = (type_of(graph, output) for output in graph.outputs)
-    return peak_bytes(graph), sum(math.prod(type_.shape) * type_.dtype.itemsize for type_ in results)
+    names = tuple(names)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), SEEDS))
+    points = jax.ShapeDtypeStruct((POINTS, len(names)), jnp.float32)
+    graph = trace(_over_seeds_and_points(run, names), keys, points, tuple(shared))
+
+    def size(type_: jax.ShapeDtypeStruct, seeds: int, points: int) -> int:
+        bytes_ = nbytes(type_)
+        for prime, count in ((SEEDS, seeds), (POINTS, points)):
+            bytes_ = bytes_ // prime * count if bytes_ % prime == 0 else bytes_
+        return bytes_
+
+    def needed(seeds: int, points: int) -> int:
+        return peak_bytes(graph, partial(size, seeds=seeds, points=points))
+
+    return needed, sum(size(type_of(graph, output), 1, 1) for output in graph.outputs)
 
 
 def _check_memory(needed: int, returned: int, memory: int) -> None:
@@ -283,17 +299,26 @@ def _check_memory(needed: int, returned: int, memory: int) -> None:
         )
 
 
-def _chunk_sizes(needed: int, seeds: int, points: int, memory: int, cores: int) -> tuple[int, int, int]:
+def _chunk_sizes(
+    needed: Callable[[int, int], int], seeds: int, points: int, memory: int, cores: int
+) -> tuple[int, int, int]:
     """How many calls to make at a time; how many seeds, and points of the grid, each of them computes."""
-    needed = max(needed, 1)
-    calls, fit, fit_seeds = 1, memory // needed, memory // needed
+    of_a_run = max(needed(1, 1), 1)
+    calls, most_seeds, most_points = 1, seeds * points, seeds * points
     if jax.default_backend() == "cpu":
-        calls = min(cores, fit)
-        fit = min(fit // calls, CPU_CHUNK_BYTES // needed, math.ceil(seeds * points / calls))
-        fit_seeds = min(fit, CPU_SEEDS_BYTES // needed)
-    points_at_once = _equal_size(points, fit)
+        calls = min(cores, memory // of_a_run)
+        most = math.ceil(seeds * points / calls)
+        of_a_seed, of_a_point = (max(more - of_a_run, 1) for more in (needed(2, 1), needed(1, 2)))
+        most_seeds, most_points = (min(most, CPU_CHUNK_BYTES // more) for more in (of_a_seed, of_a_point))
+    points_at_once = _equal_size(points, min(most_points, _most(partial(needed, 1), points, memory // calls)))
     side_by_side = calls if points_at_once == points else 1  # otherwise the parts of the grid fill the calls
-    return calls, _fitting_size(seeds, fit_seeds // points, side_by_side), points_at_once
+    room = _most(lambda seeds: needed(seeds, points), seeds, memory // calls)
+    return calls, _fitting_size(seeds, min(most_seeds // points, room), side_by_side), points_at_once
+
+
+def _most(needed: Callable[[int], int], items: int, memory: int) -> int:
+    """How many of the items fit into the memory."""
+    return bisect.bisect_right(range(1, items + 1), memory, key=needed)
 
 
 def _fitting_size(items: int, most: int, calls: int) -> int:

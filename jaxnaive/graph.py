@@ -5,7 +5,6 @@ order in which they were made, so each comes after those it takes its operands f
 :func:`jaxnaive.jaxprs.trace` makes the graph of a function.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -168,28 +167,6 @@ def is_number(node: Node) -> bool:
         and not isinstance(node.value, jax.core.Tracer)
         and not jnp.issubdtype(node.value.dtype, jax.dtypes.extended)  # such as a random key
     )
-
-
-def peak_bytes(graph: Graph) -> int:
-    """The most bytes that the values take at a time when each is freed after its last use.
-
-    Arguments and constants are not counted. A compiler that fuses operations needs less.
-    """
-    last_use = {output: place for place, node in enumerate(graph.nodes) for output in node.operands}
-    last_use |= dict.fromkeys(graph.outputs, len(graph.nodes))
-    freed_after: dict[int, int] = {}
-    alive = peak = 0
-    for place, node in enumerate(graph.nodes):
-        if isinstance(node, Operation):
-            inside = max(map(peak_bytes, functions_in(node)), default=0)
-            sizes = [math.prod(type_.shape) * type_.dtype.itemsize for type_ in node.types]
-            alive += sum(sizes)
-            peak = max(peak, alive + inside)
-            for index, size in enumerate(sizes):
-                until = last_use.get(Output(place, index), place)
-                freed_after[until] = freed_after.get(until, 0) + size
-        alive -= freed_after.pop(place, 0)
-    return peak
 
 
 # --- as text -----------------------------------------------------------------------------------------

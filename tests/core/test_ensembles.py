@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,19 +63,20 @@ def test_the_outcome_of_a_run_is_that_of_train_and_evaluate():
 
 def product(key, a, b):
     """It needs much more memory than it returns."""
-    return {"product": a * b + jax.random.uniform(key, (100,)).max() * jnp.arange(3, dtype=jnp.float32)}
+    noise = jnp.sort(a * jax.random.uniform(key, (100,)))
+    return {"product": a * b + noise[-1] / a * jnp.arange(3, dtype=jnp.float32)}
 
 
 @pytest.mark.parametrize(
     ("memory", "cores", "seeds_and_points"),
-    [(1000, 1, (1, 1)), (4000, 1, (1, 4)), (4000, 3, (1, 1)), (30_000, 1, (2, 15)), (10**9, 1, (5, 15))],
+    [(1000, 1, (1, 1)), (4000, 1, (1, 5)), (4000, 3, (1, 1)), (30_000, 1, (2, 15)), (10**9, 1, (5, 15))],
 )
 def test_chunks_change_nothing(memory, cores, seeds_and_points):
     keys, grid = jax.random.split(jax.random.key(1), 5), {"a": [1, 2, 3], "b": [5, 7, 11, 13, 17]}
     plan = ensembles.plan(product, keys, grid, memory=memory, cores=cores)
     assert {(len(chunk.seeds), len(chunk.points)) for chunk in plan.chunks} == {seeds_and_points}
     assert plan.calls_at_once <= cores
-    assert math.prod(seeds_and_points) * plan.calls_at_once * plan.run_bytes <= memory
+    assert plan.calls_at_once * plan.chunk_bytes <= memory
     assert len({chunk.name for chunk in plan.chunks}) == len(plan.chunks)
     done = [
         pair
@@ -99,8 +101,9 @@ def test_chunks_change_nothing(memory, cores, seeds_and_points):
 @pytest.mark.parametrize("cores", [2, 8])
 @pytest.mark.parametrize("seeds", [4, 16, 64, 256])
 def test_the_seeds_are_cut_so_that_no_core_waits_for_the_others(seeds, cores, monkeypatch):
-    needed, _ = ensembles.bytes_of_a_run(product, ["a", "b"])
-    monkeypatch.setattr(ensembles, "CPU_SEEDS_BYTES", 6 * needed)  # room for six of them in a chunk
+    needed, _ = ensembles.bytes_of_runs(product, ["a", "b"])
+    of_a_seed = needed(2, 1) - needed(1, 1)
+    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 6 * of_a_seed)  # room for six of them in a chunk
     keys = jax.random.split(jax.random.key(0), seeds)
     plan = ensembles.plan(product, keys, {"a": [1], "b": [2]}, memory=10**9, cores=cores)
     runs = [0] * cores
@@ -110,8 +113,8 @@ def test_the_seeds_are_cut_so_that_no_core_waits_for_the_others(seeds, cores, mo
 
 
 def test_chunks_of_whole_trainings_change_nothing():
-    needed, _ = ensembles.bytes_of_a_run(run, GRID)
-    memory = 5 * needed
+    needed, _ = ensembles.bytes_of_runs(run, GRID)
+    memory = needed(1, 3)
     assert len(ensembles.plan(run, KEYS, GRID, memory=memory).chunks) >= 4
     runs = ensembles.sweep(run, KEYS, GRID, memory=memory)
     np.testing.assert_allclose(runs.results.loss, runs_of_the_grid().results.loss, rtol=1e-4)
@@ -132,16 +135,21 @@ def test_what_runs_share_is_the_same_as_what_they_close_over():
     np.testing.assert_allclose(shared.results.loss, closed, rtol=1e-5)
 
 
-def test_the_estimate_holds_the_largest_values_and_grows_with_the_network():
-    def needs(hidden):
-        recipe = training.Recipe(layers.mlp(6, hidden, 3), optimizers.adam(0.1), batch_size=10)
-        return ensembles.bytes_of_a_run(lambda key: training.train(key, TOY, recipe, 1)[1].loss, [])
+@pytest.mark.parametrize(("hidden", "seeds", "points"), [(32, 1, 8), (128, 4, 1), (512, 2, 2)])
+def test_the_estimate_is_near_what_the_compiler_allots(hidden, seeds, points):
+    def whole(key, train, test, learning_rate):
+        recipe = training.Recipe(layers.mlp(64, hidden, 10), optimizers.adam(learning_rate))
+        return ensembles.train_and_test(key, train, test, recipe, epochs=2)
 
-    small, large = needs(100), needs(10_000)
-    params = 4 * (7 * 10_000 + 3 * 10_001)
-    assert 4 * params < large[0] < 16 * params  # parameters, two moments, gradients, and their successors
-    assert large[0] > 20 * small[0]
-    assert small[1] == large[1] == 4 * 5
+    shared = [Examples(jnp.ones((count, 64)), jnp.zeros(count, jnp.int32)) for count in (2000, 500)]
+    needed, returned = ensembles.bytes_of_runs(whole, ["learning_rate"], shared)
+    assert returned == 2 * 4 + 2 * 4  # loss and accuracy after each epoch
+    keys = jax.random.split(KEYS[0], seeds)
+    plan = ensembles.plan(whole, keys, {"learning_rate": np.ones(points)}, shared)
+    plan = plan._replace(chunks=[plan.chunks[0]._replace(seeds=np.arange(seeds), points=np.arange(points))])
+    allotted: Any = ensembles.lowered(plan).compile().memory_analysis()
+    ratio = needed(seeds, points) / (allotted.temp_size_in_bytes + allotted.output_size_in_bytes)
+    assert 1 / 1.5 < ratio < 1.5
 
 
 # --- runs beside others ------------------------------------------------------------------------------

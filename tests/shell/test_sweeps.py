@@ -19,14 +19,14 @@ GRID = {"a": [1.0, 2.0, 3.0], "b": [0.5, 4.0]}
 
 
 def run(key, scale, a, b):
-    return {"sum": scale * (a * b + jax.random.uniform(key, (3,)))}
+    return {"sum": scale * (a * b + jnp.sort(jax.random.uniform(key, (3,))))}
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
     """A few runs a chunk, two chunks at a time."""
-    needed, _ = ensembles.bytes_of_a_run(run, GRID, (jnp.float32(2),))
-    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 4 * needed)
+    needed, _ = ensembles.bytes_of_runs(run, GRID, (jnp.float32(2),))
+    monkeypatch.setattr(ensembles, "CPU_CHUNK_BYTES", 4 * (needed(1, 2) - needed(1, 1)))
     monkeypatch.setattr(sweeps, "cpu_count", lambda: 2)
 
 
