@@ -8,7 +8,9 @@ process, with a coordinator: `--coordinator auto` where JAX finds the others its
 
     python experiments/distributed.py --coordinator 10.0.0.1:1234 --processes 2 --process-id 0
 
-Every process trains with the devices that it sees, and reads its shard of the training examples alone.
+Every process trains with the devices that it sees, and reads its shard of the training examples alone. The
+processes listen at the coordinator's address, and on CPUs also at that of the machine's name (Gloo), in both
+places without a password.
 """
 
 import atexit

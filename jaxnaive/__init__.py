@@ -14,7 +14,7 @@ it is where those live. In reading order:
 - what makes it faster, and what to train as plain data: ``products``, ``job``, ``plain``;
 - what a slope promises, and ways downhill: ``descent``;
 - the notes' program, and the losses that others published: ``published``;
-- many runs as one program: ``ensembles``, ``statistics``, ``grids``, ``verdicts``, ``parallel``;
+- many runs as one program: ``memory``, ``ensembles``, ``statistics``, ``grids``, ``verdicts``, ``parallel``;
 - what the notes' slips cost where no error reports them: ``mistakes``;
 - your own data, in a dozen lines: ``fit``, ``load``;
 - the shell: ``disk``, ``data``, ``runs``, ``networks``, ``pictures``, ``pages``, ``command``.
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         linear_rules,
         losses,
         manifold,
+        memory,
         mistakes,
         networks,
         operations,

@@ -55,28 +55,33 @@ def peak_bytes(graph: Graph, size: Size = nbytes) -> int:
 def _peak(graph: Graph, size: Size, is_inside: bool) -> int:
     """The same, of the whole function or of one inside of it, such as the step of a loop.
 
-    A function inside writes its outputs to where its node has them, and over what it carries.
+    A function inside writes its outputs to where its node has them, over what it was given.
     """
     users = _users(graph)
     last_use = {output: max(places) for output, places in users.items()}
     last_use |= dict.fromkeys(graph.outputs, len(graph.nodes))
     kept = () if is_inside else graph.outputs
 
-    def is_overwritten(operand: Output, place: int) -> bool:
-        is_own = is_inside or isinstance(graph.nodes[operand.node], Operation)
+    def is_free(operand: Output, place: int) -> bool:
+        is_own = is_inside or isinstance(graph.nodes[operand.node], Operation)  # and not an argument
         return is_own and last_use[operand] == place
 
     stored: list[list[int]] = [[] for _ in graph.nodes]  # of each operation, which of its outputs
     for place, node in reversed(list(enumerate(graph.nodes))):
-        if isinstance(node, Operation):
-            carried = _carried(node)
-            for index in range(len(node.types)):
-                output = Output(place, index)
-                if _is_fused(node, [graph.nodes[user] for user in users[output]], output in kept):
-                    for operand in node.operands:  # it is computed where it is used, from these
-                        last_use[operand] = max(last_use[operand], last_use.get(output, place))
-                elif not (index in carried and is_overwritten(carried[index], place)):
-                    stored[place].append(index)
+        if not isinstance(node, Operation):
+            continue
+        carried = _carried(node)
+        for index in range(len(node.types)):
+            output = Output(place, index)
+            if _is_fused(node, [graph.nodes[user] for user in users[output]], output in kept):
+                needed = node.operands  # it is computed where it is used, from these
+            elif index in carried and is_free(carried[index], place):
+                needed = (carried[index],)  # it is in the place of this one
+            else:
+                needed = ()
+                stored[place].append(index)
+            for operand in needed:
+                last_use[operand] = max(last_use[operand], last_use.get(output, place))
     return _most_alive(graph, size, stored, last_use)
 
 

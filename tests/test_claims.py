@@ -12,7 +12,7 @@ from test_rows import ROWS
 
 from experiments import claims
 from experiments.measurements import CLAIMS, ENTRANTS, OURS, Claim, Output, Value, exactly, find, rounded
-from experiments.race.search import TARGET
+from experiments.race.search import GRID, TARGET
 from jaxnaive import command
 from jaxnaive.networks import handwriting
 
@@ -169,15 +169,16 @@ def test_rounding_is_to_significant_digits():
 
 
 def test_the_constants_that_the_pages_repeat_are_those_of_the_code():
-    race = [formats for anchor, formats in CLAIMS["race"].shown.items() if "--no-search" in anchor]
-    assert race[0].split()[3] == f"{100 * TARGET:.0f}"
+    race = [formats for anchor, formats in CLAIMS["race"].shown.items() if "race.py" in anchor]
+    assert race[0].split()[3:5] == [f"{100 * TARGET:.0f}", f"{len(GRID)}"]
     assert f"{handwriting.BOX} {handwriting.BOX} " in "".join(CLAIMS["lessons/from_scratch"].shown.values())
 
 
 def test_the_race_is_read_also_where_an_entrant_did_not_come_to_its_end(tmp_path):
     def output(folder, **epochs):
-        whole = {"ratio": 2.0, "megabytes": 500.0, "runs": 5}
-        rows = {name: {"same recipe": whole, "epoch ratio": ratio} for name, ratio in epochs.items()}
+        whole = {"ratio": 2.0, "megabytes": 500.0, "runs": 5, "seconds": 3.0}
+        tasks = {"same recipe": whole, "own recipe": whole}
+        rows = {name: tasks | {"epoch ratio": ratio} for name, ratio in epochs.items()}
         rows |= {name: row | {"import": 0.1, "as the book": {"ratio": 5.6}} for name, row in rows.items()}
         (tmp_path / folder / "runs/race-1").mkdir(parents=True)
         file = tmp_path / folder / "runs/race-1/race.json"

@@ -31,6 +31,7 @@ PROGRAMS = {  # with how many arrays they take
     "views": (lambda x: (x @ x).reshape(600, 150) @ x.reshape(150, 600), 5),
     "a loop over an argument": (lambda x: lax.fori_loop(0, 5, lambda i, y: jnp.sin(y), x), 1),
     "a loop over what it was given": (lambda x: lax.fori_loop(0, 5, lambda i, y: jnp.sin(y), x @ x), 1),
+    "a loop whose result is used": (lambda x: lax.fori_loop(0, 5, lambda i, y: jnp.sin(y), x @ x) @ x, 2),
     "a loop over what is needed once more": (lambda x: loop_and_product(x @ x), 3),
     "a product in a loop": (lambda x: lax.fori_loop(0, 5, lambda i, y: y @ x, x), 2),
 }
