@@ -8,7 +8,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,13 +19,12 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 from jaxnaive import training
 from jaxnaive.batches import AnyArray, Examples
 from jaxnaive.graph import type_of
-from jaxnaive.memory import nbytes, peak_bytes
+from jaxnaive.memory import nbytes, peak_bytes, with_axes
 from jaxnaive.statistics import Numbers
 from jaxnaive.training import Recipe
 
 MEMORY = 2**31  # bytes that the runs may take at a time, by default
 CPU_CHUNK_BYTES = 2**23  # of the runs of a call on a CPU: beyond its caches a larger chunk is slower
-SEEDS, POINTS = 10_007, 10_009  # primes that no shape is a multiple of, in the place of a chunk's sizes
 ONE_PROGRAM = jax.disable_jit(False)  # JAX_DISABLE_JIT would take each run apart, update by update
 
 
@@ -204,16 +203,12 @@ def plan(
 @ONE_PROGRAM
 def lowered(plan: Plan) -> jax.stages.Lowered:
     """The one program of a plan, traced for the shapes of a chunk, and not compiled yet."""
-    return jax.jit(_over_seeds_and_points(plan.run, plan.axes)).lower(*_arguments(plan, plan.chunks[0]))
-
-
-def _over_seeds_and_points(run: Callable[..., PyTree[Array]], names: Iterable[str]) -> Callable[..., Any]:
-    """From keys [seeds], points [points names], and what runs share: their results [seeds points ...]."""
 
     def one(key: Array, point: Array, shared: Sequence[PyTree]) -> PyTree[Array]:
-        return run(key, *shared, **dict(zip(names, point, strict=True)))
+        return plan.run(key, *shared, **dict(zip(plan.axes, point, strict=True)))
 
-    return jax.vmap(jax.vmap(one, (None, 0, None)), (0, None, None))
+    over_points = jax.vmap(one, (None, 0, None))
+    return jax.jit(jax.vmap(over_points, (0, None, None))).lower(*_arguments(plan, plan.chunks[0]))
 
 
 def compiled(plan: Plan, program: jax.stages.Lowered) -> Callable[[Chunk], PyTree[Array]]:
@@ -272,21 +267,21 @@ def bytes_of_runs(
     """
     from jaxnaive.jaxprs import trace  # by jax.extend it imports Pallas, which takes 0.06 s
 
-    names = tuple(names)
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), SEEDS))
-    points = jax.ShapeDtypeStruct((POINTS, len(names)), jnp.float32)
-    graph = trace(_over_seeds_and_points(run, names), keys, points, tuple(shared))
+    names = list(names)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    numbers = [jax.ShapeDtypeStruct((), jnp.float32) for _ in names]
+    graph = trace(
+        lambda key, shared, *point: run(key, *shared, **dict(zip(names, point, strict=True))),
+        key, tuple(shared), *numbers,
+    )  # fmt: skip
+    axes = [{"seeds"}, *({} for _ in jax.tree.leaves(shared)), *({"points"} for _ in names)]
+    vectorised = with_axes(graph, [frozenset(of_input) for of_input in axes])
 
-    def size(type_: jax.ShapeDtypeStruct, seeds: int, points: int) -> int:
-        bytes_ = nbytes(type_)
-        for prime, count in ((SEEDS, seeds), (POINTS, points)):
-            bytes_ = bytes_ // prime * count if bytes_ % prime == 0 else bytes_
-        return bytes_
-
+    @cache
     def needed(seeds: int, points: int) -> int:
-        return peak_bytes(graph, partial(size, seeds=seeds, points=points))
+        return peak_bytes(vectorised, {"seeds": seeds, "points": points})
 
-    return needed, sum(size(type_of(graph, output), 1, 1) for output in graph.outputs)
+    return needed, sum(nbytes(type_of(graph, output)) for output in graph.outputs)
 
 
 def _check_memory(needed: int, returned: int, memory: int) -> None:

@@ -135,6 +135,21 @@ def test_what_runs_share_is_the_same_as_what_they_close_over():
     np.testing.assert_allclose(shared.results.loss, closed, rtol=1e-5)
 
 
+def test_the_estimate_holds_the_largest_values_and_grows_with_the_network():
+    def needs(hidden):
+        recipe = training.Recipe(layers.mlp(6, hidden, 3), optimizers.adam(0.1), batch_size=10)
+        needed, returned = ensembles.bytes_of_runs(
+            lambda key: training.train(key, TOY, recipe, 1)[1].loss, []
+        )
+        return needed(1, 1), returned
+
+    small, large = needs(100), needs(10_000)
+    params = 4 * (7 * 10_000 + 3 * 10_001)
+    assert 4 * params < large[0] < 16 * params  # parameters, two moments, gradients, and their successors
+    assert large[0] > 20 * small[0]
+    assert small[1] == large[1] == 4 * 5
+
+
 @pytest.mark.parametrize(("hidden", "seeds", "points"), [(32, 1, 8), (128, 4, 1), (512, 2, 2)])
 def test_the_estimate_is_near_what_the_compiler_allots(hidden, seeds, points):
     def whole(key, train, test, learning_rate):
