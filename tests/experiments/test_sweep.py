@@ -71,14 +71,14 @@ def test_each_run_of_a_grid_is_the_run_of_fit_with_these_options(tmp_path):
     axes: dict[str, Any] = {
         "hidden": ("8", "8,4"),
         "label_smoothing": (0.0, 0.2),
-        "patience": (None, 2),
+        "patience": (None, 1),
         "class_weights": (False, True),
     }
     small: dict[str, Any] = {
         "schedule": "cosine",
         "epochs": 12,
         "batch_size": 32,
-        "learning_rate": 1.0,
+        "learning_rate": 0.1,
         "validation": 0.3,
     }
     given: dict[str, Any] = axes | {name: (value,) for name, value in small.items()}
