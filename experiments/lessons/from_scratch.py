@@ -804,11 +804,12 @@ if is_mnist:
     pages[:, :28, :28] -= np.asarray(dataset.test.images[:1000])
     smaller = pages.reshape(1000, 28, 2, 28, 2).mean(axis=(2, 4)).astype(np.uint8)
     normalised = np.stack([as_mnist(page) for page in pages])
+    recognised = {}
     for name, seen in {"only made smaller": smaller, "normalised": normalised}.items():
         right = jn.training.predict(trained, seen, small.model).argmax(axis=1) == y_test[:1000]
-        right &= seen.any(axis=(1, 2))
-        print(f"in the corner of a page, {name}: {right.mean():.0%} are recognised")
-    assert right.mean() > 0.95
+        recognised[name] = (right & seen.any(axis=(1, 2))).mean()
+        print(f"in the corner of a page, {name}: {recognised[name]:.0%} are recognised")
+    assert recognised["normalised"] > 0.95
 else:
     print("no pages: the normalisation makes images of 28 x 28 pixels")
 
